@@ -1,0 +1,22 @@
+"""MedQA: fine-tune a LoRA adapter on medical exam questions; answer and explain with it.
+
+    question.py    Question, Answer, Explanation: the values every stage passes on
+    paste.py       a pasted text to a Question
+    prompt.py      a Question to chat messages, to option tokens, to a training example: the only template
+    datasets/      one file per data set: rows to Questions, with fixed splits
+    settings.py    folders and limits, from the environment
+    device.py      which device and number format, and why; memory
+    hub.py         files from the Hugging Face Hub, safetensors only
+    model.py       a base model with its tokenizer, and adapters attached by name
+    engine.py      score the options, write the explanation
+    adapters.py    adapters found on disk or named on the Hub
+    evaluate.py    accuracy, interval, by subject
+    spec.py        the settings of a run, checked; the presets
+    runs.py        the run record: folder, events, derived status
+    launch.py      start, stop, resume the training process
+    estimate.py    what a run will take; a preview of its examples
+    commands.py    the command line (python -m medqa)
+    ui/            the page; the only folder that imports gradio
+
+Imports go down only: ui, then evaluate and adapters, then engine, model, device; and launch, then runs.
+"""

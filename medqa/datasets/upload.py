@@ -1,0 +1,288 @@
+"""A user's own CSV, JSON or JSONL file: its rows, and their Questions whatever the columns are called.
+
+Knows no splits and no built-in data set but the columns of MedMCQA and MedQA, which it hands on.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from medqa.datasets import medmcqa, medqa_usmle
+from medqa.datasets import rows as raw
+from medqa.datasets.rows import DatasetError, Loaded, Row, Skipped
+from medqa.question import LETTERS, MAX_OPTIONS, Question
+
+MAX_BYTES = 20_000_000  # about 20,000 USMLE questions
+SUFFIXES = (".csv", ".json", ".jsonl")
+
+STEM = ("question", "stem", "q")
+OPTIONS = ("options", "choices")
+KEY = ("answer_idx", "answer", "key", "correct", "label")
+EXPLANATION = ("explanation", "exp", "rationale")
+SUBJECT = ("subject",)
+WANTED = (
+    f"a question ({', '.join(STEM)}), its options (columns A, B, …, option_a, option1, opa, choice_a, … or one column "
+    f"{' or '.join(OPTIONS)} with a list) and its key ({', '.join(KEY)})"
+)
+_OPTION_COLUMN = re.compile(r"(?:(?:option|opt|op|choice)_?(?P<named>[a-h1-8])|(?P<bare>[a-h]))")
+_LETTER = re.compile(r"(?:option\s+)?\(?([A-H])[).:]{0,2}", re.I)
+_LETTER_AND_TEXT = re.compile(r"\(?([A-H])[).:]+\s*(\S.*)", re.I)
+
+
+# Reading files
+
+
+def read_rows(path: str | Path, max_bytes: int | None = MAX_BYTES) -> list[dict[str, Any]]:
+    """The rows of a UTF-8 file, with or without a byte order mark. Raises DatasetError naming the file and the line."""
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise DatasetError(f"{path.name} is not a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file. Save it as one.")
+    try:
+        size = path.stat().st_size
+        if max_bytes is not None and size > max_bytes:
+            raise DatasetError(
+                f"{path.name} has {size:,} bytes, the limit is {max_bytes:,}. Keep fewer rows, or the columns needed."
+            )
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DatasetError(f"{path.name} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path.name} is not UTF-8 text (byte {error.start:,}). Save it as UTF-8.") from error
+    readers = {".csv": _read_csv, ".json": _read_json, ".jsonl": _read_jsonl}
+    rows = readers[path.suffix.lower()](text, path.name)
+    if not rows:
+        raise DatasetError(f"{path.name} has no rows. Write one question per row.")
+    return rows
+
+
+def _read_csv(text: str, name: str) -> list[dict[str, Any]]:
+    # The header alone tells the separator: sniffing whole rows is misled by commas in the questions.
+    header = text.split("\n", 1)[0]
+    separator = max(",;\t", key=header.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    rows = []
+    try:
+        for row in reader:
+            if None in row:
+                raise DatasetError(
+                    f"{name}, line {reader.line_num}: more cells than the header has columns. "
+                    "Put cells that hold a separator in double quotes."
+                )
+            rows.append(row)
+    except csv.Error as error:
+        # The reader stands at the end of the last whole row.
+        raise DatasetError(f"{name}, line {reader.line_num + 1}: {error}. Check the quotes there.") from error
+    return rows
+
+
+def _read_json(text: str, name: str) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        line = getattr(error, "lineno", "?")
+        raise DatasetError(
+            f"{name}, line {line}: not valid JSON ({error}). JSON lines belong in a .jsonl file."
+        ) from error
+    if isinstance(found, dict):
+        found = next((found[key] for key in ("data", "questions") if key in found), found)
+    if not isinstance(found, list):
+        raise DatasetError(f'{name} holds no list of rows. Write [{{…}}, …], {{"data": […]}} or {{"questions": […]}}.')
+    for number, row in enumerate(found, 1):
+        if not isinstance(row, dict):
+            raise DatasetError(f"{name}, row {number}: an object with named fields is wanted, not {row!r:.60}.")
+    return found
+
+
+def _read_jsonl(text: str, name: str) -> list[dict[str, Any]]:
+    rows = []
+    # Not splitlines(): it also cuts at U+2028 and the like, which JSON allows inside strings.
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DatasetError(f"{name}, line {number}: not valid JSON ({error}).") from error
+        if not isinstance(row, dict):
+            raise DatasetError(f"{name}, line {number}: an object with named fields is wanted, not {row!r:.60}.")
+        rows.append(row)
+    return rows
+
+
+# Recognising columns
+
+
+def to_questions(rows: Iterable[Row], name: str, cop_base: int | None = None) -> Loaded:
+    """`cop_base`: 0 or 1 states how a numeric key counts; None reads it from the rows. Raises DatasetError."""
+    raw.check_base(cop_base)
+    rows = [_plain_row(row) for row in rows]
+    if not rows:
+        raise DatasetError(f"{name} has no rows. Write one question per row.")
+    for schema in (medmcqa, medqa_usmle):
+        if schema.matches(rows[0]):
+            return schema.to_questions(rows, name, cop_base)
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    stem, key = _one_of(STEM, columns), [column for column in KEY if column in columns]
+    options_of = _options_reader(columns, name)
+    if stem is None or not key or options_of is None:
+        raise DatasetError(f"{name} has the columns {', '.join(columns)}. Wanted are {WANTED}.")
+    options = [options_of(row) for row in rows]
+    keys = [_read_keys([row.get(column) for row in rows], options, column, name, cop_base) for column in key]
+    explanation, subject = _one_of(EXPLANATION, columns), _one_of(SUBJECT, columns)
+    results: list[Question | Skipped] = []
+    for number, (row, texts, *answers) in enumerate(zip(rows, options, *keys, strict=True), 1):
+        source = raw.source_of(name, row, number)
+        read = {answer for answer in answers if answer is not None}
+        if "ambiguous key" in read:
+            results.append(raw.skipped(source, "ambiguous key", row.get(stem)))
+        elif len(read) > 1:  # as in MedQA: a letter in one column, the option's text in another
+            results.append(raw.skipped(source, "key and answer text disagree", row.get(stem)))
+        else:
+            answer = read.pop() if read else None
+            parts = (texts, answer, row.get(explanation), row.get(subject))
+            results.append(raw.question_or_skipped(source, row.get(stem), *parts))
+    return raw.collected(results)
+
+
+def _plain_row(row: Row) -> dict[str, Any]:
+    """Column names in small letters, words joined by underscores; options written as a list inside a cell unpacked."""
+    plain = {"_".join(str(column).split()).lower(): cell for column, cell in row.items() if column is not None}
+    for column in OPTIONS:
+        if isinstance(plain.get(column), str):
+            plain[column] = _unpacked(plain[column])
+    return plain
+
+
+def _unpacked(cell: str) -> object:
+    if not cell.lstrip().startswith(("[", "{")):
+        return cell
+    for read in (json.loads, ast.literal_eval):  # pandas writes a list into a CSV cell as Python does
+        try:
+            return read(cell.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return cell
+
+
+def _one_of(names: tuple[str, ...], columns: list[str]) -> str | None:
+    return next((name for name in names if name in columns), None)
+
+
+def _options_reader(columns: list[str], name: str) -> Callable[[Row], list[str]] | None:
+    column = _one_of(OPTIONS, columns)
+    if column:
+        return lambda row: _listed(row.get(column))
+    by_place: dict[int, str] = {}
+    for column in columns:
+        found = _OPTION_COLUMN.fullmatch(column)
+        if found:
+            mark = found["named"] or found["bare"]
+            place = int(mark) - 1 if mark.isdigit() else LETTERS.index(mark.upper())
+            if place in by_place:
+                raise DatasetError(
+                    f"{name} has two columns for option {LETTERS[place]}: {by_place[place]} and {column}."
+                )
+            by_place[place] = column
+    missing = [LETTERS[place] for place in range(max(by_place, default=-1)) if place not in by_place]
+    if missing:
+        raise DatasetError(
+            f"{name} has the option columns {', '.join(by_place.values())}: option {missing[0]} is missing."
+        )
+    if not by_place:
+        return None
+    ordered = [by_place[place] for place in sorted(by_place)]
+    return lambda row: _without_empty_end([row.get(column) for column in ordered])
+
+
+def _listed(cell: object) -> list[str]:
+    """The options in one cell: a list, or a dictionary whose keys are letters or numbers, in their order."""
+    cell = medqa_usmle.by_letter(cell) or cell
+    if isinstance(cell, dict):
+        return _without_empty_end([cell[key] for key in sorted(cell, key=str)])
+    return _without_empty_end(cell) if isinstance(cell, list) else []
+
+
+def _without_empty_end(options: list[Any]) -> list[str]:
+    """A row with four options in a file with five option columns has four."""
+    texts = [raw.one_line(option) for option in options]
+    while texts and not texts[-1]:
+        texts.pop()
+    return texts
+
+
+# Reading keys
+
+
+def _read_keys(
+    cells: list[object], options: list[list[str]], column: str, name: str, base: int | None
+) -> list[int | str | None]:
+    """Each row's option index, None where the cell is blank, "ambiguous key" where it reads two ways.
+
+    A column is read in one way for all its rows: as letters when every key is a letter; as numbers when every key is a
+    number (unless only the options' own texts fit); else each key as the text of one option or a letter, and a row
+    where these two name different options is ambiguous. A number counts from 0 or 1 as the whole column shows.
+    An index outside the options stands for a key that names none.
+    """
+    texts = [raw.one_line(cell) for cell in cells]
+    given = [(text, row) for text, row in zip(texts, options, strict=True) if text]
+    if given and all(_LETTER.fullmatch(text) for text, _ in given):
+        return [_by_letter(text) if text else None for text in texts]
+    numbers = [raw.whole_number(text) for text in texts]
+    if (
+        given
+        and None not in (raw.whole_number(text) for text, _ in given)
+        and not _are_texts(given, column, name, base)
+    ):
+        base = _number_base(given, column, name) if base is None else base
+        return [None if number is None else number - base for number in numbers]
+    return [_by_text_or_letter(text, row) if text else None for text, row in zip(texts, options, strict=True)]
+
+
+def _by_letter(text: str) -> int:
+    return LETTERS.index(_LETTER.fullmatch(text)[1].upper())
+
+
+def _by_text(text: str, options: list[str]) -> int | None:
+    found = [i for i, option in enumerate(options) if option.casefold() == text.casefold()]
+    return found[0] if len(found) == 1 else None
+
+
+def _by_text_or_letter(text: str, options: list[str]) -> int | str:
+    both = _LETTER_AND_TEXT.fullmatch(text)
+    readings = {_by_text(text, options), _by_letter(text) if _LETTER.fullmatch(text) else None}
+    if both and both[2] and _by_text(both[2], options) == LETTERS.index(both[1].upper()):  # "B) Aspirin"
+        readings.add(_by_text(both[2], options))
+    readings.discard(None)
+    return readings.pop() if len(readings) == 1 else "ambiguous key" if readings else MAX_OPTIONS
+
+
+def _are_texts(given: list[tuple[str, list[str]]], column: str, name: str, base: int | None) -> bool:
+    """Whether numeric keys are the texts of numeric options ("4" among 2, 4, 8) and not their places."""
+    are_texts = all(_by_text(text, options) is not None for text, options in given)
+    are_places = all(0 <= raw.whole_number(text) <= len(options) for text, options in given)
+    if are_texts and are_places and base is None:
+        raise DatasetError(
+            f"{name}: the numbers in column {column} may be places or texts of the options. Write letters, or state "
+            "that they are places: cop_base=0 when 0 means option A, cop_base=1 when 1 does."
+        )
+    return are_texts and not are_places
+
+
+def _number_base(given: list[tuple[str, list[str]]], column: str, name: str) -> int:
+    way_out = "State it: cop_base=0 when 0 means option A, cop_base=1 when 1 does; or write letters."
+    has_zero = any(raw.whole_number(text) == 0 for text, _ in given)
+    has_last = any(raw.whole_number(text) == len(options) for text, options in given)
+    if has_zero and has_last:
+        raise DatasetError(f"{name}: column {column} is 0 in some rows and the number of options in others. {way_out}")
+    if not has_zero and not has_last:
+        raise DatasetError(
+            f"{name}: column {column} may count from 0 or from 1: neither 0 nor the number of options occurs. {way_out}"
+        )
+    return 0 if has_zero else 1

@@ -1,0 +1,36 @@
+"""Files from the Hugging Face Hub into the local cache: weights as safetensors only, never code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+# No *.py, *.bin or *.pt: nothing fetched can run.
+PATTERNS = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "README.md"]
+
+
+class HubError(RuntimeError):
+    """A repository that could not be had; the message says why and names the ways out."""
+
+
+def is_repository_id(name: str) -> bool:
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", name) is not None and ".." not in name
+
+
+def fetch(repository: str, way_out: str) -> Path:
+    """The folder of a repository's newest snapshot, from the cache when the Hub can't be reached. Raises HubError."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=PATTERNS))
+    except GatedRepoError as error:
+        raise HubError(f"{repository} is gated: accept its terms on the Hub and set HF_TOKEN. Or {way_out}") from error
+    except RepositoryNotFoundError as error:
+        raise HubError(f"The Hub has no repository {repository} (or it is private). Check the id, or {way_out}") from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise HubError(f"{repository} can't be reached on the Hub and is not in the local cache. {_capital(way_out)}") from error
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,89 @@
+"""Start, stop and resume the training process. Names `train` on a command line and never imports it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from medqa import runs
+from medqa.runs import RESERVE_BYTES, Run, RunError
+from medqa.settings import ROOT
+from medqa.spec import RunSpec, checked
+
+BUSY = "The device is busy with the run “{holder}”. Wait until it ends, or stop it first."
+
+
+def start(spec: RunSpec, folder: Path) -> Run:
+    """Make the run's folder and start its process. Raises SpecError, or RunError when the name or the device is taken."""
+    checked(spec)
+    run = Run(folder / spec.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    with runs.holding(folder / ".device.lock", BUSY) as device_lock:
+        try:
+            run.folder.mkdir()
+        except FileExistsError:
+            raise RunError(f"There is a run “{spec.name}” already. Choose another name, or resume that one.") from None
+        try:
+            run.write_spec(spec)
+            (run.folder / "reserve").write_bytes(os.urandom(RESERVE_BYTES))
+        except OSError as error:
+            shutil.rmtree(run.folder, ignore_errors=True)
+            raise RunError(f"The run's folder {run.folder} can't be written: {error.strerror}.") from error
+        _spawn(run, device_lock)
+    return run
+
+
+def resume(run: Run) -> None:
+    """Go on from the newest whole checkpoint. Raises RunError when there is none or the run is alive."""
+    if not run.checkpoints():
+        raise RunError(f"The run {run.name} has no checkpoint to go on from. Start it again under another name.")
+    with runs.holding(run.folder.parent / ".device.lock", BUSY) as device_lock:
+        run.stop_file.unlink(missing_ok=True)
+        (run.folder / "reserve").write_bytes(os.urandom(RESERVE_BYTES))
+        _spawn(run, device_lock)
+
+
+def stop(run: Run) -> None:
+    """Ask the trainer to finish its step, save and leave. Returns at once."""
+    run.stop_file.touch()
+
+
+def delete(run: Run) -> None:
+    """Remove a run with its adapter. Raises RunError while it is alive."""
+    if run.alive:
+        raise RunError(f"The run {run.name} is running. Stop it first.")
+    shutil.rmtree(run.folder)
+
+
+def free_name(prefix: str, folder: Path) -> str:
+    """`quick-3`: the prefix with the first number above all that are taken."""
+    taken = [path.name.removeprefix(f"{prefix}-") for path in folder.glob(f"{prefix}-*")]
+    return f"{prefix}-{max((int(text) for text in taken if text.isdigit()), default=0) + 1}"
+
+
+def with_free_name(spec: RunSpec, prefix: str, folder: Path) -> RunSpec:
+    return spec if spec.name else replace(spec, name=free_name(prefix, folder))
+
+
+def _spawn(run: Run, device_lock: int) -> None:
+    with runs.holding(run.folder / "lock", f"The run {run.name} is running already.") as run_lock:
+        os.ftruncate(device_lock, 0)
+        os.pwrite(device_lock, run.name.encode(), 0)
+        with (run.folder / "process.log").open("ab") as log:
+            # Its own session: closing the server's terminal must not take the run with it.
+            process = subprocess.Popen(
+                [sys.executable, "-m", "train", str(run.folder.resolve())],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=(run_lock, device_lock),
+            )
+    # Collects the exit status when it comes; an uncollected child stays in the process table.
+    threading.Thread(target=process.wait, daemon=True, name=f"wait-{run.name}").start()

@@ -1,0 +1,140 @@
+"""A base model with its tokenizer, and the adapters attached to it by name. Knows nothing of questions."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from medqa import hub
+from medqa.device import Device
+from medqa.settings import ASSETS
+
+EMBEDDED = "medqa-nano"
+WAY_OUT = f"give the path of a local folder that holds the model, or choose {EMBEDDED}, which needs no network."
+ADAPTERS_ATTACHED = 8
+
+
+class ModelError(RuntimeError):
+    """A base model that can't be used; the message names it and the way out."""
+
+
+def locate(name: str) -> Path:
+    """The folder of a base model: the embedded one, a local folder, or a Hub id (fetched). Raises ModelError."""
+    if name == EMBEDDED:
+        return ASSETS / EMBEDDED
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").exists() or not list(folder.glob("*.safetensors")):
+            raise ModelError(f"The folder {name} holds no model: config.json and .safetensors files are wanted.")
+        return folder
+    if not hub.is_repository_id(name):
+        raise ModelError(f"There is no base model “{name}”: it is neither a folder nor a Hub id such as Qwen/Qwen3-1.7B.")
+    try:
+        return hub.fetch(name, WAY_OUT)
+    except hub.HubError as error:
+        raise ModelError(f"The base model {error}") from error
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """Raises ModelError when it has no chat template: nothing else says how to put a question to the model."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(locate(name), local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The tokenizer of {name} can't be loaded: {error}") from error
+    if not tokenizer.chat_template:
+        raise ModelError(f"{name} has no chat template. Choose a chat or instruct model.")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(name: str, device: Device, dtype: torch.dtype | None = None) -> PreTrainedModel:
+    """The model on its device, in evaluation mode, in the device's dtype unless told otherwise. Raises ModelError."""
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            locate(name),
+            dtype=dtype or device.dtype,
+            attn_implementation="sdpa",
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The base model {name} can't be loaded: {error}") from error
+    return model.to(device.torch_name).eval()
+
+
+def revision(name: str) -> str:
+    """What pins the exact weights: the Hub's commit for a Hub id, else the SHA-256 of the first weights file."""
+    folder = locate(name)
+    if folder.parent.name == "snapshots":
+        return folder.name
+    weights = min(folder.glob("*.safetensors"))
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass
+class Loaded:
+    """A base model in memory. All use of the network goes through `using`, which holds the lock: `set_adapter`
+    changes the one shared network, so two callers must never interleave within a pass."""
+
+    name: str
+    device: Device
+    base: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    _with_adapters: PeftModel | None = None
+    _attached: OrderedDict[str, Path] = field(default_factory=OrderedDict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @contextmanager
+    def using(self, adapter: Path | None) -> Iterator[PreTrainedModel]:
+        """The causal language model with the adapter of this folder switched on (None: the base alone)."""
+        with self._lock, torch.inference_mode():
+            if adapter is not None:
+                self._attach(adapter)
+                self._with_adapters.base_model.enable_adapter_layers()
+                self._with_adapters.set_adapter(_key(adapter), inference_mode=True)
+            elif self._with_adapters is not None:
+                self._with_adapters.base_model.disable_adapter_layers()
+            yield self.base
+
+    def _attach(self, folder: Path) -> None:
+        key = _key(folder)
+        if key in self._attached:
+            self._attached.move_to_end(key)
+            return
+        with torch.inference_mode(False):
+            options = {"adapter_name": key, "is_trainable": False, "local_files_only": True}
+            if self._with_adapters is None:
+                self._with_adapters = PeftModel.from_pretrained(self.base, str(folder), **options)
+            else:
+                self._with_adapters.load_adapter(str(folder), **options)
+        self._with_adapters.eval()
+        self._attached[key] = folder
+        if len(self._attached) > ADAPTERS_ATTACHED:
+            oldest, _ = self._attached.popitem(last=False)
+            self._with_adapters.delete_adapter(oldest)
+
+
+def _key(folder: Path) -> str:
+    # The weights' time is part of the key: a resumed run replaces its adapter under the same path.
+    weights = folder / "adapter_model.safetensors"
+    return hashlib.sha256(f"{folder.resolve()} {weights.stat().st_mtime_ns}".encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=2)
+def load(name: str, device: Device) -> Loaded:
+    """Load a base model once; the two used last stay in memory. Raises ModelError."""
+    tokenizer = load_tokenizer(name)
+    return Loaded(name, device, load_base(name, device), tokenizer)

@@ -1,0 +1,191 @@
+"""What to fine-tune and how: the settings of a run, checked, and the presets. Loads neither torch nor data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field, fields, replace
+
+SCHEDULES = ("cosine", "linear", "constant_with_warmup")
+PRECISIONS = ("auto", "bfloat16", "float32")
+ALL_LINEAR = "all-linear"
+
+
+class SpecError(ValueError):
+    """Settings that can't be run. `faults` maps a field's name to the sentence shown beside it."""
+
+    def __init__(self, faults: dict[str, str]) -> None:
+        super().__init__(" ".join(faults.values()))
+        self.faults = faults
+
+
+def _field(default: object, help: str) -> object:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """The settings of one fine-tuning run; the form, `spec.json` and the trainer all use this one."""
+
+    name: str = _field("", "Names the run's folder and the adapter. Small letters, digits, hyphens.")
+    base_model: str = _field("medqa-nano", "The embedded model, a local folder, or a Hub id.")
+    dataset: str = _field("handbook", "What to train on; held-out questions of the same data set measure it.")
+    rows: int | None = _field(None, "How many training questions, drawn by the seed. Empty: all of them.")
+    epochs: float = _field(1.0, "How often each question is seen.")
+    batch_size: int = _field(16, "Questions per optimiser step (effective batch).")
+    learning_rate: float = _field(2e-4, "The highest step size, reached after the warm-up.")
+    schedule: str = _field("cosine", "How the learning rate falls after the warm-up.")
+    warmup: float = _field(0.03, "Share of the steps over which the learning rate rises.")
+    lora_rank: int = _field(8, "Rank of the two matrices LoRA adds to each target module.")
+    lora_alpha: int = _field(16, "LoRA's update is multiplied by alpha / rank.")
+    lora_dropout: float = _field(0.0, "Share of LoRA's inputs dropped in training. 0 is fastest.")
+    target_modules: tuple[str, ...] = _field(("q_proj", "v_proj"), "The layers that get LoRA matrices, or all-linear.")
+    max_length: int = _field(1024, "Tokens per example. A longer one loses the end of its explanation.")
+    seed: int = _field(0, "Decides the rows drawn, their order and LoRA's start.")
+    precision: str = _field("auto", "Number format of the base weights; auto takes the device's best.")
+    evaluation_questions: int = _field(100, "Held-out questions scored before, during and after training.")
+    evaluations: int = _field(5, "How often they are scored during training.")
+    cop_base: int | None = _field(None, "Whether the key numbers of an uploaded file start at 0 or 1. Empty: from the data.")
+
+    def __post_init__(self) -> None:
+        if isinstance(self.target_modules, list):
+            object.__setattr__(self, "target_modules", tuple(self.target_modules))
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict) -> RunSpec:
+        """Unknown fields, from a newer version, are ignored; missing ones, from an older, take their default."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+    def steps(self, rows: int) -> int:
+        """Optimiser steps for this many training examples."""
+        per_epoch = -(-rows // self.batch_size)
+        return max(1, round(per_epoch * self.epochs))
+
+
+def help_for(name: str) -> str:
+    return next(f.metadata["help"] for f in fields(RunSpec) if f.name == name)
+
+
+# field: (lowest, highest, unit shown in the message)
+RANGES = {
+    "rows": (1, 10_000_000, "questions"),
+    "epochs": (0.01, 100, "epochs"),
+    "batch_size": (1, 1024, "questions"),
+    "learning_rate": (1e-7, 1.0, ""),
+    "warmup": (0.0, 0.5, "of the steps"),
+    "lora_rank": (1, 512, ""),
+    "lora_alpha": (1, 2048, ""),
+    "lora_dropout": (0.0, 0.9, ""),
+    "max_length": (64, 32_768, "tokens"),
+    "seed": (0, 2**31 - 1, ""),
+    "evaluation_questions": (1, 5000, "questions"),
+    "evaluations": (1, 50, "times"),
+}
+CHOICES = {"schedule": SCHEDULES, "precision": PRECISIONS, "cop_base": (None, 0, 1)}
+
+
+def checked(spec: RunSpec) -> RunSpec:
+    """The same spec when it can be run. Raises SpecError with a sentence for each field that is off."""
+    faults = {}
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", spec.name):
+        faults["name"] = f"The name “{spec.name}” should be 1 to 64 small letters, digits, hyphens, dots or underscores."
+    for name, (low, high, unit) in RANGES.items():
+        value = getattr(spec, name)
+        if value is None and name == "rows":
+            continue
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+            label = name.replace("_", " ")
+            faults[name] = f"{label.capitalize()} is {value!r}; it should be from {low:g} to {high:g} {unit}".strip() + "."
+    for name, allowed in CHOICES.items():
+        if getattr(spec, name) not in allowed:
+            faults[name] = f"{name.capitalize()} is {getattr(spec, name)!r}; it should be one of {', '.join(map(str, allowed))}."
+    if not spec.base_model.strip():
+        faults["base_model"] = "No base model is chosen."
+    if not spec.dataset.strip():
+        faults["dataset"] = "No data set is chosen."
+    if not spec.target_modules:
+        faults["target_modules"] = "No target modules: name at least one layer, or all-linear."
+    if faults:
+        raise SpecError(faults)
+    return spec
+
+
+@dataclass(frozen=True)
+class Preset:
+    label: str
+    summary: str
+    spec: RunSpec
+
+
+PRESETS = {
+    "quick": Preset(
+        "Quick demo",
+        "The embedded medqa-nano on the handbook: about a minute on two CPU cores, no network.",
+        RunSpec(
+            epochs=2,
+            learning_rate=2e-3,
+            warmup=0.05,
+            lora_rank=16,
+            lora_alpha=32,
+            target_modules=(ALL_LINEAR,),
+            max_length=256,
+        ),
+    ),
+    "recipe": Preset(
+        "Published recipe",
+        "Qwen3-1.7B on 2,000 MedMCQA rows, 2 epochs, rank 8 on q_proj and v_proj: made for one MI300X.",
+        RunSpec(
+            base_model="Qwen/Qwen3-1.7B",
+            dataset="medmcqa",
+            rows=2000,
+            epochs=2,
+            lora_dropout=0.05,
+            evaluation_questions=200,
+        ),
+    ),
+    "full": Preset(
+        "Full MedMCQA",
+        "Qwen3-1.7B on all 182,822 MedMCQA rows, one epoch, all linear layers. Needs a GPU.",
+        RunSpec(
+            base_model="Qwen/Qwen3-1.7B",
+            dataset="medmcqa",
+            epochs=1,
+            batch_size=64,
+            lora_rank=16,
+            lora_alpha=32,
+            target_modules=(ALL_LINEAR,),
+            evaluation_questions=500,
+            evaluations=10,
+        ),
+    ),
+}
+
+
+def with_text_settings(spec: RunSpec, assignments: list[str]) -> RunSpec:
+    """Apply `field=value` texts. Raises SpecError naming the field and the value."""
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        name = name.strip()
+        known = {f.name: f for f in fields(RunSpec)}
+        if not equals or name not in known:
+            raise SpecError({name: f"“{assignment}” is not FIELD=VALUE with a field among: {', '.join(known)}."})
+        try:
+            spec = replace(spec, **{name: parsed(name, text.strip())})
+        except ValueError as error:
+            raise SpecError({name: f"{name} can't be “{text}”: a {known[name].type} is wanted."}) from error
+    return spec
+
+
+def parsed(name: str, text: str) -> object:
+    """A field's value from text. Raises ValueError."""
+    kind = next(f.type for f in fields(RunSpec) if f.name == name)
+    if kind.startswith("tuple"):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if kind.endswith("| None") and text.lower() in ("", "none", "all"):
+        return None
+    if kind.startswith("int"):
+        return int(text.replace(",", ""))
+    return float(text) if kind == "float" else text

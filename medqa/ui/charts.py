@@ -1,0 +1,166 @@
+"""Curves as SVG text: loss and held-out accuracy on one time axis. Draws what it is given; loads neither gradio nor torch.
+
+SVG in the page instead of a plotting component: it is redrawn in place without a flicker, shows intervals, takes its
+colours from the theme by CSS, and prints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from medqa.evaluate import Accuracy
+
+POINTS = 240
+# A chart is drawn at both widths and CSS shows one: text in a scaled-down SVG is too small on a phone.
+WIDTHS = {"wide": 760, "narrow": 356}
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 26
+
+
+@dataclass(frozen=True)
+class Series:
+    """`style` is a CSS class; `low` and `high` bound each point, where given. x is seconds of training."""
+
+    label: str
+    style: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+    marks: bool = False
+    tips: Sequence[str] = ()
+
+
+def smoothed(values: Sequence[float], weight: float = 0.9) -> list[float]:
+    """Exponential moving average without the pull towards zero at the start (Adam's bias correction)."""
+    result, mean = [], 0.0
+    for i, value in enumerate(values, start=1):
+        mean = weight * mean + (1 - weight) * value
+        result.append(mean / (1 - weight**i))
+    return result
+
+
+def thinned(series: Series, points: int = POINTS) -> Series:
+    """At most this many points, the last one always among them."""
+    if len(series.x) <= points or series.marks:
+        return series
+    step = len(series.x) / points
+    kept = sorted({min(len(series.x) - 1, int(i * step)) for i in range(points)} | {len(series.x) - 1})
+    return Series(series.label, series.style, [series.x[i] for i in kept], [series.y[i] for i in kept])
+
+
+def loss_series(steps: Sequence[dict], evaluations: Sequence[dict]) -> list[Series]:
+    seconds = [event["seconds"] for event in steps]
+    losses = [event["loss"] for event in steps]
+    held_out = [event for event in evaluations if event.get("total")]
+    found = []
+    if steps:
+        found = [
+            Series("training loss, each step", "raw", seconds, losses),
+            Series("smoothed", "smooth", seconds, smoothed(losses)),
+        ]
+    if held_out:
+        tips = [f"held-out loss {e['loss']:.3f} at step {e['step']}" for e in held_out]
+        found.append(
+            Series("held-out loss", "held-out", [e["seconds"] for e in held_out], [e["loss"] for e in held_out],
+                   marks=True, tips=tips)  # fmt: skip
+        )
+    return found
+
+
+def accuracy_series(evaluations: Sequence[dict]) -> list[Series]:
+    """The adapter's held-out accuracy in percent with its 95 % interval, and the base model's own as a flat line."""
+    measured = [(e, Accuracy(e["correct"], e["total"])) for e in evaluations if e.get("total")]
+    if not measured:
+        return []
+    x = [event["seconds"] for event, _ in measured]
+    low, high = zip(*[(100 * a.interval_95[0], 100 * a.interval_95[1]) for _, a in measured], strict=True)
+    tips = [
+        f"{a.correct} of {a.total} right at step {e['step']} (95 % interval {lo:.0f} to {hi:.0f} %)"
+        for (e, a), lo, hi in zip(measured, low, high, strict=True)
+    ]
+    base = 100 * measured[0][1].share
+    found = [Series("adapter, with 95 % interval", "adapter", x, [100 * a.share for _, a in measured], low, high, True, tips)]
+    if measured[0][0]["step"] == 0:
+        found.insert(0, Series("base model alone", "base", [min(x), max(x)], [base, base]))
+    return found
+
+
+def chart(title: str, series: Sequence[Series], unit: str = "", y_range: tuple[float, float] | None = None,
+          x_end: float | None = None, height: int = 220) -> str:  # fmt: skip
+    """A figure with legend, drawn at both widths; "" when there is nothing to draw."""
+    drawn = [thinned(s) for s in series if s.x]
+    if not drawn:
+        return ""
+    x_last = max([x_end or 0.0, 1.0, *(x for s in drawn for x in s.x)])
+    low, high = y_range or _range([v for s in drawn for v in (*s.y, *s.low, *s.high)])
+    legend = "".join(f'<span class="mq-key {s.style}">{escape(s.label)}</span>' for s in drawn)
+    plots = "".join(
+        _svg(title, drawn, x_last, low, high, unit, width, height, name) for name, width in WIDTHS.items()
+    )
+    return f'<figure class="mq-chart"><figcaption>{escape(title)}</figcaption>{plots}<div class="mq-legend">{legend}</div></figure>'
+
+
+def _svg(title, series, x_last, low, high, unit, width, height, name) -> str:
+    def across(value: float) -> float:
+        return round(LEFT + value / x_last * (width - LEFT - RIGHT), 1)
+
+    def down(value: float) -> float:
+        return round(TOP + (high - value) / (high - low) * (height - TOP - BOTTOM), 1)
+
+    parts = []
+    for tick in ticks(low, high, 5):
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{down(tick)}" y2="{down(tick)}"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{down(tick) + 4}" text-anchor="end">{tick:g}{unit}</text>')
+    for tick in time_ticks(x_last, 4 if width < 500 else 8):
+        parts.append(f'<text x="{across(tick)}" y="{height - 8}" text-anchor="middle">{clock(tick)}</text>')
+    for s in series:
+        points = [(across(x), down(y)) for x, y in zip(s.x, s.y, strict=True)]
+        bounds = zip(points, s.low, s.high, strict=False)
+        parts += [f'<line class="bar {s.style}" x1="{x}" x2="{x}" y1="{down(lo)}" y2="{down(hi)}"/>' for (x, _), lo, hi in bounds]
+        path = " ".join(f"{x},{y}" for x, y in points)
+        parts.append(f'<polyline class="{s.style}" points="{path}"/>')
+        tips = s.tips or [""] * len(points)
+        if s.marks:
+            parts += [
+                f'<circle class="{s.style}" cx="{x}" cy="{y}" r="4"><title>{escape(tip)}</title></circle>'
+                for (x, y), tip in zip(points, tips, strict=True)
+            ]
+    return (
+        f'<svg class="{name}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(_spoken(title, series, unit))}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _spoken(title: str, series: Sequence[Series], unit: str) -> str:
+    return f"{title}. " + " ".join(f"{s.label}: from {s.y[0]:.3g}{unit} to {s.y[-1]:.3g}{unit}." for s in series)
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    margin = (high - low) * 0.06 or 0.5
+    return max(0.0, low - margin), high + margin
+
+
+def ticks(low: float, high: float, about: int) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten apart) within the range, roughly `about` of them."""
+    raw = (high - low) / about
+    power = 10 ** math.floor(math.log10(raw))
+    step = next(power * m for m in (1, 2, 5, 10) if power * m >= raw)
+    first = math.ceil(low / step)
+    return [round(i * step, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def time_ticks(last: float, about: int) -> list[float]:
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
+    step = next((s for s in steps if last / s <= about), 86_400 * math.ceil(last / 86_400 / about))
+    return [i * step for i in range(int(last // step) + 1)]
+
+
+def clock(seconds: float) -> str:
+    """`0:05`, `12:30`, `2:05:00`"""
+    minutes, rest = divmod(int(round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

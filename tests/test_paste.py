@@ -1,0 +1,168 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from medqa.datasets import medqa_usmle
+from medqa.paste import read_pasted
+from medqa.question import QuestionError
+
+USMLE = Path(__file__).parents[1] / "../shared/data/medqa_usmle"
+LINE_FORMS = [
+    "{L}) {o}",
+    "{L}. {o}",
+    "({L}) {o}",
+    "{L}- {o}",
+    "{L}: {o}",
+    "{n}. {o}",
+    "{n}) {o}",
+    "{l}) {o}",
+    "{l}. {o}",
+]
+ROW_FORMS = ["({L}) {o}", "{L}) {o}", "{L}. {o}", "{n}. {o}", "{l}) {o}"]
+
+
+def written(options, form, separator):
+    marks = zip("ABCDEFGH", "abcdefgh", "12345678", options, strict=False)
+    return separator.join(form.format(L=L, l=small, n=n, o=o) for L, small, n, o in marks)
+
+
+@pytest.mark.parametrize("form", LINE_FORMS)
+def test_options_on_their_own_lines_are_read_in_every_form(form):
+    question = read_pasted("Which drug?\n" + written(["Aspirin", "Heparin", "C-reactive protein"], form, "\n"))
+    assert (question.stem, question.options) == ("Which drug?", ("Aspirin", "Heparin", "C-reactive protein"))
+    assert question.answer is None
+
+
+@pytest.mark.parametrize("form", ROW_FORMS)
+def test_options_in_a_row_are_read(form):
+    question = read_pasted("Which drug? " + written(["Aspirin", "Heparin", "Warfarin"], form, " "))
+    assert question.options == ("Aspirin", "Heparin", "Warfarin")
+
+
+def test_options_two_a_line_are_read():
+    assert read_pasted("Which?\nA) x  B) y\nC) z  D) w").options == ("x", "y", "z", "w")
+
+
+def test_commas_between_options_in_a_row_are_dropped():
+    assert read_pasted("Which? A) x, B) y; C) z").options == ("x", "y", "z")
+
+
+def test_an_option_may_run_over_several_lines():
+    assert read_pasted("Which?\nA) a long\n   option\nB) y").options == ("a long option", "y")
+
+
+@pytest.mark.parametrize("lead_in", ["12. ", "Q12. ", "Q. 12) ", "Question 12: ", "12) ", "Q: "])
+def test_a_leading_question_number_is_dropped(lead_in):
+    assert read_pasted(f"{lead_in}A 45-year-old man. Which?\nA) x\nB) y").stem == "A 45-year-old man. Which?"
+
+
+@pytest.mark.parametrize(
+    "line", ["Answer: B", "Ans. B", "Correct answer: (B)", "Answer: B) Heparin", "Key: 2", "ANSWER - b)", "Answer B",
+             "The correct answer is B", "Answer: Heparin", "Ans: option B"]
+)  # fmt: skip
+def test_the_key_is_kept_aside(line):
+    question = read_pasted(f"Which?\nA) Aspirin\nB) Heparin\nC) Warfarin\n{line}")
+    assert question.options == ("Aspirin", "Heparin", "Warfarin")
+    assert (question.key, question.explanation) == ("B", None)
+
+
+def test_the_explanation_is_kept_aside():
+    question = read_pasted("Which?\nA) x\nB) y\nAnswer: A\nExplanation: A. is right.\nB. is wrong.")
+    assert (question.key, question.explanation) == ("A", "A. is right. B. is wrong.")
+
+
+def test_an_explanation_needs_no_key():
+    question = read_pasted("Which?\nA) x\nB) y\nExplanation: It is so.")
+    assert (question.options, question.key, question.explanation) == (("x", "y"), None, "It is so.")
+
+
+def test_what_follows_the_key_explains_it():
+    question = read_pasted("Which?\nA) Aspirin\nB) Heparin\nAnswer: B. Heparin binds antithrombin.\nIt is fast.")
+    assert (question.key, question.explanation) == ("B", "Heparin binds antithrombin. It is fast.")
+
+
+def test_a_blank_answer_line_is_no_key():
+    question = read_pasted("Which?\nA) x\nB) y\nAnswer:")
+    assert (question.options, question.key) == (("x", "y"), None)
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "He takes vitamin A. and has hepatitis B) and type 1. diabetes. Which?",
+        "Na 138, K 4.1, pH 7. 2. His platelets are low. Which?",
+        "Findings: (1) fever, (2) rash. Which?",
+        "Which are right?\n1. fever\n2. rash\n3. cough",
+        "Statement A. is old. Statement B. is new. Which holds?",
+        "Choose the best answer:",
+        "a. fever\nb. rash\nWhich of these?",
+    ],
+)
+def test_letters_and_lists_in_the_stem_are_no_options(stem):
+    question = read_pasted(f"{stem}\nA) one\nB) two\nC) three")
+    assert (question.stem, question.options) == (stem, ("one", "two", "three"))
+
+
+def test_lists_inside_an_option_are_no_options():
+    options = ("1 and 2", "2 only", "both 1. and 2. are")
+    assert read_pasted("Which?\n1. x\n2. y\n" + written(options, "{L}. {o}", "\n")).options == options
+
+
+def test_species_names_are_no_options():
+    question = read_pasted("Which? A. E. coli B. H. pylori C. C. difficile D. Klebsiella")
+    assert question.options == ("E. coli", "H. pylori", "C. difficile", "Klebsiella")
+
+
+def test_a_letter_after_a_name_is_an_option_where_one_is_due():
+    assert read_pasted("Which? A) Viral hepatitis B) Drug level C) Hepatitis C D) None").options[1] == "Drug level"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (" \n ", "The text is empty."),
+        ("Which drug is it?", "No options were found. Write each option on its own line"),
+        ("Which?\nA) x", "Only option A was found."),
+        ("Which?\nA) x\nB) y\nD) z", "After option B comes D: option C is missing."),
+        ("Which?\n1. x\n2. y\n4. z", "After option 2 comes 4: option 3 is missing."),
+        ("Which?\nA) x\nC) y", "After option A comes C: option B is missing."),
+        ("Which? A) x B) y D) z", "After option B comes D: option C is missing."),
+        ("Which?\nB) x\nC) y", "The options start at B: option A is missing."),
+        ("Which?\nA) x\nB) y\nB) z", "Option B appears twice."),
+        ("Which? A) x B) y B) z", "Option B appears twice."),
+        ("Which?\nA) x\nB)\nC) z", "Option B is empty."),
+        ("Which?\nA) x\nB) X", "Options A and B are the same"),
+        ("A) x\nB) y", "The question is empty."),
+        ("Which?\n" + written("abcdefgh", "{L}) {o}", "\n") + "\nI) i", "There are 9 options"),
+        ("Which?\nA) x\nB) y\nAnswer: E", "The key is E, and there are 2 options (A to B)."),
+        ("Which?\nA) x\nB) y\nAnswer: A, B", "names more than one option"),
+        ("Which?\nA) x\nB) y\nAnswer: none", "The key “none” names none of the options."),
+        ("Which?\nA) x\nB) y\nAnswer: B) x", "The key is B, but the text after it is option A."),
+        ("Which?\nA) 2\nB) 1\nAnswer: 2", "The key 2 is the place of one option and the text of option A."),
+        ("x" * 8001, "The text has 8,001 characters, the limit is 8,000."),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_a_sentence(text, message):
+    with pytest.raises(QuestionError) as error:
+        read_pasted(text)
+    assert message in str(error.value)
+
+
+@pytest.mark.skipif(not USMLE.is_dir(), reason="the real data are not here")
+@pytest.mark.parametrize(
+    ("forms", "separator", "at_least"), [(LINE_FORMS, "\n", 1.0), (ROW_FORMS, " ", 0.99)], ids=["lines", "row"]
+)
+def test_real_vignettes_read_back_as_they_were(forms, separator, at_least):
+    rows = [json.loads(line) for path in USMLE.glob("*.jsonl") for line in path.open(encoding="utf-8")]
+    questions = medqa_usmle.to_questions(rows, "usmle").questions
+    same = 0
+    for i, question in enumerate(questions):
+        form = forms[i % len(forms)]
+        text = separator.join([question.stem, written(question.options, form, separator), f"Answer: {question.key}"])
+        try:
+            read = read_pasted(text)
+        except QuestionError:
+            continue
+        same += (read.stem.split(), read.options, read.key) == (question.stem.split(), question.options, question.key)
+    assert same >= at_least * len(questions)

@@ -1,0 +1,40 @@
+"""From an exception to one sentence that says what happened and what to do."""
+
+from __future__ import annotations
+
+import errno
+
+import torch
+
+from medqa.datasets.rows import DatasetError
+from medqa.model import ModelError
+from medqa.spec import RunSpec
+
+# What the libraries below say when a write finds no room; safetensors raises its own type with this text.
+NO_ROOM = "No space left on device"
+
+
+class TrainingFailed(RuntimeError):
+    """Training can't go on; the message is the sentence for the page."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    # The CPU allocator raises a plain RuntimeError.
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text
+
+
+def sentence_for(error: BaseException, spec: RunSpec) -> str:
+    if isinstance(error, TrainingFailed | DatasetError | ModelError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "The training process was interrupted. Resume goes on from the last checkpoint."
+    if is_out_of_memory(error):
+        return (
+            "The device is out of memory even with one example at a time. "
+            f"Lower the maximum length ({spec.max_length}), or choose a smaller base model."
+        )
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or NO_ROOM in str(error):
+        return "The disk is full. Free some space, then resume: the last whole checkpoint is kept."
+    first_line = (str(error).strip() or "no message").splitlines()[0]
+    return f"Training ended with {type(error).__name__}: {first_line[:300]}. The run's process.log has the details."

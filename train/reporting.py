@@ -1,0 +1,149 @@
+"""Events while training: steps, evaluations, whole checkpoints, and the request to stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from transformers import TrainerCallback
+
+from medqa import device as devices
+from medqa.engine import length_batches, log_probabilities
+from medqa.prompt import Example
+from medqa.question import Question
+from medqa.runs import EventWriter, Run
+from train.failures import TrainingFailed
+from train.trainer import collate, label_loss
+
+STEPS_TO_JUDGE = 5
+# A loss this far above where it started is not noise: a random model of Qwen3's vocabulary is at 11.9 nats.
+EXPLODED_BY_NATS = 3.0
+
+
+class Clock:
+    """Seconds of training, going on from where an interrupted run stopped; blind to changes of the wall clock."""
+
+    def __init__(self, already: float) -> None:
+        self.offset = already - time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return round(time.monotonic() + self.offset, 3)
+
+
+class HeldOut:
+    """Held-out questions, scored the way the page answers them."""
+
+    def __init__(self, questions: Sequence[Question], examples: Sequence[Example], tokens_per_batch: int) -> None:
+        self.questions = questions
+        self.examples = examples
+        self.tokens_per_batch = tokens_per_batch
+
+    @torch.inference_mode()
+    def measure(self, model, tokenizer) -> dict:
+        """`correct`, `total` and the mean `loss` per labelled token, in nats."""
+        was_training = model.training
+        model.eval()
+        correct = sum(score_correct(model, tokenizer, self.questions, self.tokens_per_batch))
+        loss, tokens = 0.0, 0
+        for batch in length_batches([len(e.input_ids) for e in self.examples], self.tokens_per_batch):
+            inputs = collate([self.examples[i] for i in batch])
+            inputs = {name: inputs[name].to(model.device) for name in ("input_ids", "attention_mask", "labels")}
+            loss += label_loss(model, inputs).item()
+            tokens += int((inputs["labels"] != -100).sum())
+        model.train(was_training)
+        return {"correct": correct, "total": len(self.questions), "loss": round(loss / max(tokens, 1), 4)}
+
+
+def score_correct(model, tokenizer, questions: Sequence[Question], tokens_per_batch: int) -> list[bool]:
+    """Whether the highest-scoring option is the key, for each question in its own order."""
+    lengths = [len(q.stem) + sum(map(len, q.options)) for q in questions]
+    right = [False] * len(questions)
+    # Characters stand in for tokens, about four to one: only the grouping depends on it.
+    for batch in length_batches(lengths, tokens_per_batch * 4):
+        for i, scores in zip(batch, log_probabilities(model, tokenizer, [questions[i] for i in batch]), strict=True):
+            right[i] = scores.index(max(scores)) == questions[i].answer
+    return right
+
+
+class Reporter(TrainerCallback):
+    """Writes an event for each step, measures when due, and stops when asked."""
+
+    def __init__(
+        self, run: Run, write: EventWriter, clock: Clock, device: devices.Device, measure: Callable[[], dict],
+        evaluate_at: frozenset[int], save_every: int,
+    ) -> None:
+        self.run = run
+        self.write = write
+        self.clock = clock
+        self.device = device
+        self.measure = measure
+        self.evaluate_at = evaluate_at
+        self.save_every = save_every
+        self.losses: list[float] = []
+        self.tokens_seen: Callable[[], int] = lambda: 0
+        self.stopped = False
+        self._step_began = 0.0
+        self._tokens_before = 0
+
+    def on_step_begin(self, args, state, control, **others):
+        self._step_began = time.monotonic()
+        self._tokens_before = self.tokens_seen()
+
+    def on_step_end(self, args, state, control, **others):
+        if self.run.stop_file.exists():
+            self.stopped = True
+            control.should_training_stop = True
+        due = state.global_step % self.save_every == 0 or state.global_step >= state.max_steps
+        control.should_save = due or self.stopped
+        control.should_log = True
+        return control
+
+    def on_log(self, args, state, control, logs, **others):
+        if "loss" not in logs:
+            return
+        step, loss, gradient = state.global_step, float(logs["loss"]), float(logs.get("grad_norm", math.nan))
+        if not math.isfinite(loss):
+            raise TrainingFailed(
+                f"The loss became {loss} at step {step}: the learning rate {args.learning_rate:g} is too high for these "
+                "settings. Start again with a tenth of it; the last checkpoint is kept."
+            )
+        seconds = time.monotonic() - self._step_began
+        self.write(
+            "step",
+            step=step,
+            loss=round(loss, 5),
+            seconds=self.clock.seconds,
+            learning_rate=logs.get("learning_rate"),
+            gradient_norm=round(gradient, 4) if math.isfinite(gradient) else None,
+            tokens_per_second=round((self.tokens_seen() - self._tokens_before) / max(seconds, 1e-9)),
+            memory=devices.memory(self.device).used,
+        )
+        self._judge(loss, step, args.learning_rate)
+        if step in self.evaluate_at:
+            self.evaluate(step)
+
+    def evaluate(self, step: int) -> dict:
+        measured = self.measure()
+        self.write("evaluated", step=step, seconds=self.clock.seconds, **measured)
+        return measured
+
+    def on_save(self, args, state, control, **others):
+        # Written last, so a checkpoint without it was cut short and is never resumed from.
+        folder = self.run.folder / "checkpoints" / f"checkpoint-{state.global_step}"
+        (folder / "complete").touch()
+        self.write("saved", step=state.global_step)
+
+    def _judge(self, loss: float, step: int, learning_rate: float) -> None:
+        self.losses.append(loss)
+        first, recent = self.losses[:STEPS_TO_JUDGE], self.losses[-STEPS_TO_JUDGE:]
+        if len(self.losses) < 2 * STEPS_TO_JUDGE:
+            return
+        rise = (sum(recent) - sum(first)) / STEPS_TO_JUDGE
+        if rise > EXPLODED_BY_NATS:
+            raise TrainingFailed(
+                f"The loss exploded: it rose by {rise:.1f} to {recent[-1]:.1f} by step {step}. The learning rate "
+                f"{learning_rate:g} is too high. Start again with a tenth of it; the last checkpoint is kept."
+            )
