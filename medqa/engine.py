@@ -1,4 +1,4 @@
-"""Score the options of a question and write the explanation, with a loaded model. Knows nothing of pages or training."""
+"""Score a question's options and write the explanation, with a loaded model. Knows nothing of pages or training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medqa.model import Loaded
 from medqa.prompt import option_tokens
 from medqa.question import Answer, Explanation, Question, QuestionError
 
-# The output layer is applied in float32 this many vocabulary entries at a time: bfloat16 logits near 20 are 0.125 apart.
+# The output layer is applied in float32, this many entries at a time: bfloat16 logits near 20 are 0.125 apart.
 VOCABULARY_CHUNK = 16_384
 
 
@@ -109,7 +109,9 @@ def log_probabilities(
     encoded = [option_tokens(question, tokenizer) for question in questions]
     owner = torch.tensor([i for i, (_, options) in enumerate(encoded) for _ in options], device=model.device)
     prompts, prompt_mask = _padded([prefix for prefix, _ in encoded], left=True, device=model.device)
-    options, option_mask = _padded([ids for _, remainders in encoded for ids in remainders], left=False, device=model.device)
+    options, option_mask = _padded(
+        [ids for _, remainders in encoded for ids in remainders], left=False, device=model.device
+    )
 
     decoder = model.get_decoder()
     cache = DynamicCache(config=model.config)

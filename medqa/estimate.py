@@ -1,12 +1,17 @@
-"""What a run will take, before it starts: steps, tokens, memory, and time once a run has measured it."""
+"""What a run will take, before it starts: steps, tokens, memory, time once measured; and what it will read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medqa import runs
-from medqa.spec import RunSpec
+from medqa.spec import ALL_LINEAR, RunSpec
+
+if TYPE_CHECKING:
+    from medqa.device import Device
 
 BYTES = {"bfloat16": 2, "float32": 4}
 
@@ -25,7 +30,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Estimate:
-    """`seconds` is None where no finished run on this device has measured this base model; `measured_by` names the run."""
+    """`seconds` is None where no run on this device has measured this base model; `measured_by` names the run."""
 
     examples: int
     steps: int
@@ -87,6 +92,86 @@ def pace(base_model: str, device_badge: str, folder: Path) -> Pace | None:
     return None
 
 
-def lora_parameters(rank: int, shapes: list[tuple[int, int]]) -> int:
-    """Parameters LoRA of this rank adds to linear layers of these (inputs, outputs)."""
-    return sum(rank * (inputs + outputs) for inputs, outputs in shapes)
+@dataclass(frozen=True)
+class Rendered:
+    """A training example as text: the prompt, where there is no loss, and the part that is learned."""
+
+    prompt: str
+    learned: str
+    tokens: int
+    masked: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    examples: tuple[Rendered, ...]
+    estimate: Estimate
+    left_out: dict[str, int]
+    sampled: int
+    cut: int
+    too_long: int
+
+
+def preview(spec: RunSpec, folder: Path, device: Device, shown: int = 3, sample: int = 200) -> Preview:
+    """Load the data and render its first examples. `cut` and `too_long` are of the `sampled` examples.
+
+    Raises DatasetError and ModelError, as the run itself would.
+    """
+    from medqa import datasets
+    from medqa.model import load_tokenizer
+    from medqa.prompt import training_example
+
+    loaded = datasets.load(spec.dataset, "train", limit=spec.rows, seed=spec.seed, cop_base=spec.cop_base)
+    tokenizer = load_tokenizer(spec.base_model)
+    drawn = loaded.questions[:: max(1, len(loaded.questions) // sample)][:sample]
+    examples = [training_example(question, tokenizer, spec.max_length) for question in drawn]
+    kept = [example for example in examples if example is not None]
+    if not kept:
+        raise datasets.DatasetError(
+            f"None of {len(drawn)} questions of {spec.dataset} fits into {spec.max_length} tokens. "
+            "Raise the maximum length."
+        )
+    dtype = device.dtype_name if spec.precision == "auto" else spec.precision
+    speed = pace(spec.base_model, device.badge, folder)
+    shape = shape_of(spec.base_model, spec.lora_rank, spec.target_modules)
+    lengths = [len(example.input_ids) for example in kept]
+    return Preview(
+        examples=tuple(
+            Rendered(
+                tokenizer.decode(example.input_ids[: example.first_label]),
+                tokenizer.decode(example.input_ids[example.first_label :]),
+                len(example.input_ids),
+                example.first_label,
+            )
+            for example in kept[:shown]
+        ),
+        estimate=estimate(spec, lengths, len(loaded.questions), shape, dtype, speed),
+        left_out=loaded.skipped_by_reason,
+        sampled=len(drawn),
+        cut=sum(example.cut for example in kept),
+        too_long=len(examples) - len(kept),
+    )
+
+
+@lru_cache(maxsize=16)
+def shape_of(base_model: str, rank: int, targets: tuple[str, ...]) -> Shape:
+    """From the configuration alone: the model is built without memory for its weights. Raises ModelError."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from medqa.model import locate
+
+    config = AutoConfig.from_pretrained(locate(base_model), local_files_only=True, trust_remote_code=False)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    head = model.get_output_embeddings()
+    linear = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head}
+    adapted = [m for n, m in linear.items() if targets == (ALL_LINEAR,) or n.split(".")[-1] in targets]
+    return Shape(
+        parameters=sum(p.numel() for p in model.parameters()),
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        mlp=config.intermediate_size,
+        vocabulary=config.vocab_size,
+        trainable=sum(rank * (m.in_features + m.out_features) for m in adapted),
+    )

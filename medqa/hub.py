@@ -27,9 +27,13 @@ def fetch(repository: str, way_out: str) -> Path:
     except GatedRepoError as error:
         raise HubError(f"{repository} is gated: accept its terms on the Hub and set HF_TOKEN. Or {way_out}") from error
     except RepositoryNotFoundError as error:
-        raise HubError(f"The Hub has no repository {repository} (or it is private). Check the id, or {way_out}") from error
+        raise HubError(
+            f"The Hub has no repository {repository} (or it is private). Check the id, or {way_out}"
+        ) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise HubError(f"{repository} can't be reached on the Hub and is not in the local cache. {_capital(way_out)}") from error
+        raise HubError(
+            f"{repository} can't be reached on the Hub and is not in the local cache. {_capital(way_out)}"
+        ) from error
 
 
 def _capital(text: str) -> str:

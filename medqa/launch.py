@@ -19,7 +19,7 @@ BUSY = "The device is busy with the run “{holder}”. Wait until it ends, or s
 
 
 def start(spec: RunSpec, folder: Path) -> Run:
-    """Make the run's folder and start its process. Raises SpecError, or RunError when the name or the device is taken."""
+    """Make the run's folder, start its process. Raises SpecError, or RunError when name or device is taken."""
     checked(spec)
     run = Run(folder / spec.name)
     folder.mkdir(parents=True, exist_ok=True)

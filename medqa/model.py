@@ -12,8 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from peft import PeftModel
+from peft import PeftConfig, PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 from medqa import hub
 from medqa.device import Device
@@ -38,7 +39,9 @@ def locate(name: str) -> Path:
             raise ModelError(f"The folder {name} holds no model: config.json and .safetensors files are wanted.")
         return folder
     if not hub.is_repository_id(name):
-        raise ModelError(f"There is no base model “{name}”: it is neither a folder nor a Hub id such as Qwen/Qwen3-1.7B.")
+        raise ModelError(
+            f"There is no base model “{name}”: it is neither a folder nor a Hub id such as Qwen/Qwen3-1.7B."
+        )
     try:
         return hub.fetch(name, WAY_OUT)
     except hub.HubError as error:
@@ -60,6 +63,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
 
 def load_base(name: str, device: Device, dtype: torch.dtype | None = None) -> PreTrainedModel:
     """The model on its device, in evaluation mode, in the device's dtype unless told otherwise. Raises ModelError."""
+    disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(
             locate(name),
@@ -102,24 +106,34 @@ class Loaded:
         """The causal language model with the adapter of this folder switched on (None: the base alone)."""
         with self._lock, torch.inference_mode():
             if adapter is not None:
-                self._attach(adapter)
+                # Once: a resumed run may replace the adapter at any moment.
+                key = _key(adapter)
+                self._attach(adapter, key)
                 self._with_adapters.base_model.enable_adapter_layers()
-                self._with_adapters.set_adapter(_key(adapter), inference_mode=True)
+                self._with_adapters.set_adapter(key, inference_mode=True)
             elif self._with_adapters is not None:
                 self._with_adapters.base_model.disable_adapter_layers()
             yield self.base
 
-    def _attach(self, folder: Path) -> None:
-        key = _key(folder)
+    def _attach(self, folder: Path, key: str) -> None:
+        """Raises ModelError, and leaves nothing of the adapter behind, when its weights are damaged or don't fit."""
         if key in self._attached:
             self._attached.move_to_end(key)
             return
-        with torch.inference_mode(False):
-            options = {"adapter_name": key, "is_trainable": False, "local_files_only": True}
-            if self._with_adapters is None:
-                self._with_adapters = PeftModel.from_pretrained(self.base, str(folder), **options)
-            else:
-                self._with_adapters.load_adapter(str(folder), **options)
+        try:
+            with torch.inference_mode(False):
+                config = PeftConfig.from_pretrained(str(folder), local_files_only=True)
+                config.inference_mode = True
+                if self._with_adapters is None:
+                    self._with_adapters = PeftModel(self.base, config, key)
+                loaded = self._with_adapters.load_adapter(str(folder), key, local_files_only=True)
+            if loaded.missing_keys or loaded.unexpected_keys:
+                raise ValueError("its layers are not this model's")
+        except Exception as error:  # PEFT, safetensors and torch each raise their own
+            if self._with_adapters is not None and key in self._with_adapters.peft_config:
+                self._with_adapters.delete_adapter(key)
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ModelError(f"The adapter in {folder} can't be used with {self.name}: {reason}") from error
         self._with_adapters.eval()
         self._attached[key] = folder
         if len(self._attached) > ADAPTERS_ATTACHED:

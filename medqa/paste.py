@@ -103,7 +103,7 @@ def _marks(text: str) -> dict[str, list[_Mark]]:
     """What may introduce an option, by kind: marks of one question are all written alike."""
     by_kind = defaultdict(list)
     for found in _MARK.finditer(text):
-        form, start, following = found.lastgroup, found.start(), text[found.end() : found.end() + 1]
+        form, start, following = (found.lastgroup, found.start(), text[found.end() : found.end() + 1])
         label = found[form]
         opens_line = start == 0 or text[start - 1] == "\n"
         # Within a line "A.m.", "B-cell" and "1:20" are words, at its start "A.Aspirin" is an option.
@@ -145,7 +145,7 @@ def _run_from(marks: list[_Mark], text: str) -> _Run:
         return anywhere
     by_line = _in_sequence([mark for mark in marks if mark.opens_line], text)
     closed = marks[0].kind.startswith(("paren", "close"))  # "C)" within a line is hardly a word
-    whole = not anywhere.strays and (by_line.strays or closed and len(anywhere.marks) > len(by_line.marks))
+    whole = not anywhere.strays and (by_line.strays or (closed and len(anywhere.marks) > len(by_line.marks)))
     return anywhere if whole or len(by_line.marks) < 2 else by_line
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 INSTRUCTION = "Choose the correct option and explain why."
 ANSWER_START = "Answer: "
-# The blank line between answer and explanation. It ends every answer string, so that "Iron" and "Iron deficiency" both end.
+# The blank line before the explanation. It ends every answer string: "Iron" is not "Iron deficiency".
 LINE_END = "\n\n"
 
 
@@ -37,7 +37,7 @@ def rendered(question: Question, tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def _harmless(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
-    """Break up control tokens such as `<|im_end|>` in what people typed: they would end the turn and forge an answer."""
+    """Break up control tokens such as `<|im_end|>` in what people typed: they would forge an answer."""
     for token in tokenizer.get_added_vocab():
         if token.strip() and token in text:
             text = text.replace(token, f"{token[0]} {token[1:]}")
@@ -60,7 +60,7 @@ def option_tokens(question: Question, tokenizer: PreTrainedTokenizerBase) -> tup
 
 @dataclass(frozen=True)
 class Example:
-    """A training example. Tokens before `first_label` are the prompt: no loss there. `cut`: the explanation lost its end."""
+    """Tokens before `first_label` are the prompt: no loss there. `cut`: the explanation lost its end."""
 
     input_ids: tuple[int, ...]
     first_label: int
@@ -75,20 +75,22 @@ class Example:
 def training_example(question: Question, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Example | None:
     """The prompt, then the assistant's text with its end token.
 
-    A question without explanation ends after the answer's line end, without an end token: it teaches the answer, not silence.
-    An over-long example loses the end of its explanation; None when not even question and answer fit.
+    A question without explanation ends after the answer's line end, without an end token: it teaches the answer, not
+    silence. An over-long example loses the end of its explanation; None when not even question and answer fit.
     """
     if question.answer is None:
         raise ValueError(f"Question {question.source!r} has no key, so it can't be trained on.")
     prompt = rendered(question, tokenizer)
     answer = ANSWER_START + _harmless(answer_string(question, question.answer), tokenizer) + LINE_END
     explanation = _harmless((question.explanation or "").strip(), tokenizer)
-    end = tokenizer.eos_token if explanation else ""
-    encoded = tokenizer(prompt + answer + explanation + end, add_special_tokens=False, return_offsets_mapping=True)
-    ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
-    first_label = next(i for i, (_, stop) in enumerate(offsets) if stop > len(prompt))
-    answer_stop = len(prompt) + len(answer)
-    answer_tokens = sum(start < answer_stop for start, _ in offsets)
-    if answer_tokens > max_length:
+    asked = tokenizer(prompt + answer, add_special_tokens=False, return_offsets_mapping=True)
+    if len(asked["input_ids"]) > max_length:
         return None
+    first_label = next(i for i, (_, stop) in enumerate(asked["offset_mapping"]) if stop > len(prompt))
+    # On its own: some tokenizers (GPT-2's rule) split the blank line differently when text follows it, and the answer
+    # must be trained on the very tokens that are scored and written on from.
+    explained = (
+        tokenizer(explanation + tokenizer.eos_token, add_special_tokens=False)["input_ids"] if explanation else []
+    )
+    ids = asked["input_ids"] + explained
     return Example(tuple(ids[:max_length]), first_label, cut=len(ids) > max_length)

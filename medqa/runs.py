@@ -191,7 +191,7 @@ class Progress:
 
 
 def progress(events: list[dict], alive: bool, has_checkpoint: bool) -> Progress:
-    """Fold events into the truth about a run. A resumed run repeats the steps after its checkpoint: the repeat counts."""
+    """Fold events into the truth. A resumed run repeats the steps after its checkpoint: the repeat counts."""
     steps: list[dict] = []
     evaluations: list[dict] = []
     messages: list[dict] = []

@@ -18,33 +18,45 @@ class SpecError(ValueError):
         self.faults = faults
 
 
-def _field(default: object, help: str) -> object:
-    return field(default=default, metadata={"help": help})
+def _field(default: object, label: str, help: str) -> object:
+    return field(default=default, metadata={"label": label, "help": help})
 
 
 @dataclass(frozen=True)
 class RunSpec:
     """The settings of one fine-tuning run; the form, `spec.json` and the trainer all use this one."""
 
-    name: str = _field("", "Names the run's folder and the adapter. Small letters, digits, hyphens.")
-    base_model: str = _field("medqa-nano", "The embedded model, a local folder, or a Hub id.")
-    dataset: str = _field("handbook", "What to train on; held-out questions of the same data set measure it.")
-    rows: int | None = _field(None, "How many training questions, drawn by the seed. Empty: all of them.")
-    epochs: float = _field(1.0, "How often each question is seen.")
-    batch_size: int = _field(16, "Questions per optimiser step (effective batch).")
-    learning_rate: float = _field(2e-4, "The highest step size, reached after the warm-up.")
-    schedule: str = _field("cosine", "How the learning rate falls after the warm-up.")
-    warmup: float = _field(0.03, "Share of the steps over which the learning rate rises.")
-    lora_rank: int = _field(8, "Rank of the two matrices LoRA adds to each target module.")
-    lora_alpha: int = _field(16, "LoRA's update is multiplied by alpha / rank.")
-    lora_dropout: float = _field(0.0, "Share of LoRA's inputs dropped in training. 0 is fastest.")
-    target_modules: tuple[str, ...] = _field(("q_proj", "v_proj"), "The layers that get LoRA matrices, or all-linear.")
-    max_length: int = _field(1024, "Tokens per example. A longer one loses the end of its explanation.")
-    seed: int = _field(0, "Decides the rows drawn, their order and LoRA's start.")
-    precision: str = _field("auto", "Number format of the base weights; auto takes the device's best.")
-    evaluation_questions: int = _field(100, "Held-out questions scored before, during and after training.")
-    evaluations: int = _field(5, "How often they are scored during training.")
-    cop_base: int | None = _field(None, "Whether the key numbers of an uploaded file start at 0 or 1. Empty: from the data.")
+    name: str = _field("", "Run name", "Names the run's folder and the adapter. Small letters, digits, hyphens.")
+    base_model: str = _field("medqa-nano", "Base model", "The embedded model, a local folder, or a Hub id.")
+    dataset: str = _field(
+        "handbook", "Data set", "What to train on; held-out questions of the same data set measure it."
+    )
+    rows: int | None = _field(None, "Rows", "How many training questions, drawn by the seed. Empty: all of them.")
+    epochs: float = _field(1.0, "Epochs", "How often each question is seen.")
+    batch_size: int = _field(16, "Effective batch", "Questions per optimiser step (effective batch).")
+    learning_rate: float = _field(2e-4, "Learning rate", "The highest step size, reached after the warm-up.")
+    schedule: str = _field("cosine", "Schedule", "How the learning rate falls after the warm-up.")
+    warmup: float = _field(0.03, "Warm-up", "Share of the steps over which the learning rate rises.")
+    lora_rank: int = _field(8, "LoRA rank", "Rank of the two matrices LoRA adds to each target module.")
+    lora_alpha: int = _field(16, "LoRA alpha", "LoRA's update is multiplied by alpha / rank.")
+    lora_dropout: float = _field(0.0, "LoRA dropout", "Share of LoRA's inputs dropped in training. 0 is fastest.")
+    target_modules: tuple[str, ...] = _field(
+        ("q_proj", "v_proj"), "Target modules", "The layers that get LoRA matrices, or all-linear."
+    )
+    max_length: int = _field(
+        1024, "Maximum length", "Tokens per example. A longer one loses the end of its explanation."
+    )
+    seed: int = _field(0, "Seed", "Decides the rows drawn, their order and LoRA's start.")
+    precision: str = _field("auto", "Precision", "Number format of the base weights; auto takes the device's best.")
+    evaluation_questions: int = _field(
+        100, "Held-out questions", "Held-out questions scored before, during and after training."
+    )
+    evaluations: int = _field(5, "Evaluations", "How often they are scored during training.")
+    cop_base: int | None = _field(
+        None,
+        "Key numbers start at",
+        "Whether the key numbers of an uploaded file start at 0 or 1. Empty: from the data.",
+    )
 
     def __post_init__(self) -> None:
         if isinstance(self.target_modules, list):
@@ -65,8 +77,9 @@ class RunSpec:
         return max(1, round(per_epoch * self.epochs))
 
 
-def help_for(name: str) -> str:
-    return next(f.metadata["help"] for f in fields(RunSpec) if f.name == name)
+def told(name: str, what: str) -> str:
+    """A field's "label" or its line of "help"."""
+    return next(f.metadata[what] for f in fields(RunSpec) if f.name == name)
 
 
 # field: (lowest, highest, unit shown in the message)
@@ -91,17 +104,23 @@ def checked(spec: RunSpec) -> RunSpec:
     """The same spec when it can be run. Raises SpecError with a sentence for each field that is off."""
     faults = {}
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", spec.name):
-        faults["name"] = f"The name “{spec.name}” should be 1 to 64 small letters, digits, hyphens, dots or underscores."
+        faults["name"] = (
+            f"The name “{spec.name}” should be 1 to 64 small letters, digits, hyphens, dots or underscores."
+        )
     for name, (low, high, unit) in RANGES.items():
         value = getattr(spec, name)
         if value is None and name == "rows":
             continue
         if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
             label = name.replace("_", " ")
-            faults[name] = f"{label.capitalize()} is {value!r}; it should be from {low:g} to {high:g} {unit}".strip() + "."
+            faults[name] = (
+                f"{label.capitalize()} is {value!r}; it should be from {low:g} to {high:g} {unit}".strip() + "."
+            )
     for name, allowed in CHOICES.items():
         if getattr(spec, name) not in allowed:
-            faults[name] = f"{name.capitalize()} is {getattr(spec, name)!r}; it should be one of {', '.join(map(str, allowed))}."
+            faults[name] = (
+                f"{name.capitalize()} is {getattr(spec, name)!r}; it should be one of {', '.join(map(str, allowed))}."
+            )
     if not spec.base_model.strip():
         faults["base_model"] = "No base model is chosen."
     if not spec.dataset.strip():

@@ -1,9 +1,9 @@
 """The training process: `python -m train <run folder>`. Its only contract with the page is the run folder.
 
-    __main__.py   says "started" before anything heavy loads; turns every failure into one sentence
-    session.py    set up, train, save: the recipe as a story
-    trainer.py    transformers.Trainer with the loss only where there are labels
-    reporting.py  events while training: steps, evaluations, checkpoints, stop
-    failures.py   an exception to the sentence that says what happened and what to do
-    pretrain.py   builds the embedded medqa-nano (a program of its own)
+__main__.py   says "started" before anything heavy loads; turns every failure into one sentence
+session.py    set up, train, save: the recipe as a story
+trainer.py    transformers.Trainer with the loss only where there are labels
+reporting.py  events while training: steps, evaluations, checkpoints, stop
+failures.py   an exception to the sentence that says what happened and what to do
+pretrain.py   builds the embedded medqa-nano (a program of its own)
 """

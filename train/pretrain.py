@@ -1,7 +1,7 @@
 """Build medqa-nano from scratch: its tokenizer, then the model. Knows nothing of adapters or of exam questions.
 
-First it reads open text only, then open text mixed with the handbook's prose (never the *unknown* facts), as a student reads
-a textbook before the exam. Rerunning the same command resumes from the last checkpoint.
+First it reads open text only, then open text mixed with the handbook's prose (never the *unknown* facts), as a
+student reads a textbook before the exam. Rerunning the same command resumes from the last checkpoint.
 
     python -m train.pretrain --text FOLDER --out FOLDER
 """
@@ -46,8 +46,8 @@ class Pretraining:
     mlp: int = 768
     row: int = 256
     rows_per_step: int = 24
-    text_tokens: int = 8_000_000
-    mixed_tokens: int = 6_000_000
+    text_tokens: int = 10_168_320
+    mixed_tokens: int = 7_500_000
     handbook_share: float = 0.7
     learning_rate: float = 2e-3
     warmup_steps: int = 100
@@ -168,7 +168,9 @@ def batches(plan: Pretraining, text: TextRows, prose: HandbookRows | None) -> It
         yield torch.from_numpy(np.stack(rows).astype(np.int64))
 
 
-def bits_per_byte(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], row: int = 256) -> float:
+def bits_per_byte(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], row: int = 256
+) -> float:
     """Cross-entropy of held-out text in bits per UTF-8 byte, rows of `row` tokens, without context across rows."""
     tokens = joined(texts, tokenizer)
     rows = torch.from_numpy(tokens[: len(tokens) // row * row].reshape(-1, row).astype(np.int64))

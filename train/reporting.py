@@ -72,8 +72,14 @@ class Reporter(TrainerCallback):
     """Writes an event for each step, measures when due, and stops when asked."""
 
     def __init__(
-        self, run: Run, write: EventWriter, clock: Clock, device: devices.Device, measure: Callable[[], dict],
-        evaluate_at: frozenset[int], save_every: int,
+        self,
+        run: Run,
+        write: EventWriter,
+        clock: Clock,
+        device: devices.Device,
+        measure: Callable[[], dict],
+        evaluate_at: frozenset[int],
+        save_every: int,
     ) -> None:
         self.run = run
         self.write = write
@@ -104,11 +110,11 @@ class Reporter(TrainerCallback):
     def on_log(self, args, state, control, logs, **others):
         if "loss" not in logs:
             return
-        step, loss, gradient = state.global_step, float(logs["loss"]), float(logs.get("grad_norm", math.nan))
+        step, loss, gradient = (state.global_step, float(logs["loss"]), float(logs.get("grad_norm", math.nan)))
         if not math.isfinite(loss):
             raise TrainingFailed(
-                f"The loss became {loss} at step {step}: the learning rate {args.learning_rate:g} is too high for these "
-                "settings. Start again with a tenth of it; the last checkpoint is kept."
+                f"The loss became {loss} at step {step}: the learning rate {args.learning_rate:g} is too high for "
+                "these settings. Start again with a tenth of it; the last checkpoint is kept."
             )
         seconds = time.monotonic() - self._step_began
         self.write(

@@ -6,14 +6,13 @@ import gc
 import json
 import random
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
+from transformers.pytorch_utils import Conv1D
 
 from medqa import datasets
 from medqa import device as devices
@@ -157,6 +156,16 @@ def _evaluation_steps(spec: RunSpec, total: int) -> frozenset[int]:
 def _with_lora(spec: RunSpec, device: Device) -> PeftModel:
     base = load_base(spec.base_model, device)
     targets = ALL_LINEAR if spec.target_modules == (ALL_LINEAR,) else list(spec.target_modules)
+    # Not the output layer: answers are scored with its own weights, in float32.
+    head = base.get_output_embeddings()
+    linear = [n for n, m in base.named_modules() if isinstance(m, torch.nn.Linear | Conv1D) and m is not head]
+    layers = sorted({name.split(".")[-1] for name in linear})
+    missing = [name for name in targets if name not in layers] if targets != ALL_LINEAR else []
+    if missing:
+        raise TrainingFailed(
+            f"{spec.base_model} has no layers called {', '.join(missing)} that LoRA can train here. "
+            f"It has: {', '.join(layers)}."
+        )
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=spec.lora_rank,
@@ -164,14 +173,7 @@ def _with_lora(spec: RunSpec, device: Device) -> PeftModel:
         lora_dropout=spec.lora_dropout,
         target_modules=targets,
     )
-    try:
-        model = get_peft_model(base, config)
-    except ValueError as error:
-        layers = sorted({name.split(".")[-1] for name, m in base.named_modules() if isinstance(m, torch.nn.Linear)})
-        raise TrainingFailed(
-            f"{spec.base_model} has no layers called {', '.join(spec.target_modules)}. It has: {', '.join(layers)}."
-        ) from error
-    return model
+    return get_peft_model(base, config)
 
 
 def _arguments(run: Run, spec: RunSpec, device: Device, total: int, micro_batch: int) -> TrainingArguments:
@@ -243,7 +245,8 @@ def _before_and_after(recorded: Progress) -> dict:
     if not measured:
         return {}
     before = measured[0] if measured[0]["step"] == 0 else None
-    chosen = {"before": before, "after": measured[-1]}
+    # Stopped before it was measured again, a run has a score before and none after.
+    chosen = {"before": before, "after": measured[-1] if measured[-1]["step"] else None}
     return {name: {k: e[k] for k in ("step", "correct", "total", "loss")} for name, e in chosen.items() if e}
 
 

@@ -30,11 +30,7 @@ NAMES = {
     "medqa_usmle_5": "MedQA-USMLE with 5 options; from a local copy only.",
 }
 FOLDER_VARIABLE = "MEDQA_DATA"
-HUB_IDS = {
-    "medmcqa": medmcqa.HUB_ID,
-    "medqa_usmle": medqa_usmle.HUB_ID,
-    "medqa_usmle_5": medqa_usmle.HUB_ID_5_OPTIONS,
-}
+HUB_IDS = {"medmcqa": medmcqa.HUB_ID, "medqa_usmle": medqa_usmle.HUB_ID, "medqa_usmle_5": medqa_usmle.HUB_ID_5_OPTIONS}
 # What a split may be called, the first one found is taken. Some sets hold out only a "test".
 SPLITS = {
     "train": ("train", "training"),

@@ -44,7 +44,7 @@ class Fact:
 
 def read_file(path: Path) -> list[Fact]:
     """The facts of one subject; the subject is the file's name. Raises ValueError naming the file and the fact."""
-    subject = path.stem.replace("_", " ").capitalize()
+    subject = "ENT" if path.stem == "ent" else path.stem.replace("_", " ").capitalize()
     wanted = {field.name for field in fields(Fact)} - {"subject"}
     facts = []
     for row in tomllib.loads(path.read_text(encoding="utf-8")).get("fact", []):
@@ -164,7 +164,7 @@ def _faults_of(fact: Fact) -> Iterable[str]:
 def main(paths: list[str]) -> int:
     facts = [f for path in paths for f in read_file(Path(path))] if paths else read_facts()
     found = faults(facts)
-    print("\n".join(found + [f"{len(facts)} facts, {len({f.relation for f in facts})} relations, {len(found)} faults"]))
+    print(*found, f"{len(facts)} facts, {len({f.relation for f in facts})} relations, {len(found)} faults", sep="\n")
     return bool(found)
 
 

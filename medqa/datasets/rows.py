@@ -13,7 +13,7 @@ from medqa.question import LETTERS, MAX_OPTIONS, MIN_OPTIONS, Question, Question
 Row = Mapping[str, Any]
 
 STEM_CHARACTERS = 80  # of a skipped row's stem: enough to find it again
-MIN_VOTES, MIN_SHARE = 3, 0.8  # explanations that must agree on a base; published keys are wrong in a few percent
+MIN_VOTES, MIN_SHARE = (3, 0.8)  # explanations that must agree on a base; published keys are wrong in a few percent
 
 _QUOTES = "'\"‘’“”`´"
 _OPENING = rf"[(\[{{{_QUOTES}]\s*"
@@ -163,7 +163,7 @@ def cop_base(rows: Iterable[Row]) -> tuple[int, str]:
     total = sum(votes.values())
     base, agreeing = max(votes.items(), key=lambda vote: vote[1], default=(0, 0))
     if agreeing >= MIN_VOTES and agreeing >= MIN_SHARE * total:
-        return base, f"`cop` counts from {base}: {agreeing} of {total} explanations that name their letter agree."
+        return (base, f"`cop` counts from {base}: {agreeing} of {total} explanations that name their letter agree.")
     raise DatasetError(
         f"`cop` may count from 0 or from 1: neither 0 nor 4 occurs, and the explanations that name their letter say "
         f"0 {votes[0]} times, 1 {votes[1]} times. {way_out}"

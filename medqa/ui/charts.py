@@ -1,4 +1,4 @@
-"""Curves as SVG text: loss and held-out accuracy on one time axis. Draws what it is given; loads neither gradio nor torch.
+"""Curves as SVG text: loss and held-out accuracy on one time axis. Loads neither gradio nor torch.
 
 SVG in the page instead of a plotting component: it is redrawn in place without a flicker, shows intervals, takes its
 colours from the theme by CSS, and prints.
@@ -64,8 +64,14 @@ def loss_series(steps: Sequence[dict], evaluations: Sequence[dict]) -> list[Seri
     if held_out:
         tips = [f"held-out loss {e['loss']:.3f} at step {e['step']}" for e in held_out]
         found.append(
-            Series("held-out loss", "held-out", [e["seconds"] for e in held_out], [e["loss"] for e in held_out],
-                   marks=True, tips=tips)  # fmt: skip
+            Series(
+                "held-out loss",
+                "held-out",
+                [e["seconds"] for e in held_out],
+                [e["loss"] for e in held_out],
+                marks=True,
+                tips=tips,
+            )
         )
     return found
 
@@ -82,14 +88,22 @@ def accuracy_series(evaluations: Sequence[dict]) -> list[Series]:
         for (e, a), lo, hi in zip(measured, low, high, strict=True)
     ]
     base = 100 * measured[0][1].share
-    found = [Series("adapter, with 95 % interval", "adapter", x, [100 * a.share for _, a in measured], low, high, True, tips)]
+    found = [
+        Series("adapter, with 95 % interval", "adapter", x, [100 * a.share for _, a in measured], low, high, True, tips)
+    ]
     if measured[0][0]["step"] == 0:
         found.insert(0, Series("base model alone", "base", [min(x), max(x)], [base, base]))
     return found
 
 
-def chart(title: str, series: Sequence[Series], unit: str = "", y_range: tuple[float, float] | None = None,
-          x_end: float | None = None, height: int = 220) -> str:  # fmt: skip
+def chart(
+    title: str,
+    series: Sequence[Series],
+    unit: str = "",
+    y_range: tuple[float, float] | None = None,
+    x_end: float | None = None,
+    height: int = 220,
+) -> str:
     """A figure with legend, drawn at both widths; "" when there is nothing to draw."""
     drawn = [thinned(s) for s in series if s.x]
     if not drawn:
@@ -97,10 +111,9 @@ def chart(title: str, series: Sequence[Series], unit: str = "", y_range: tuple[f
     x_last = max([x_end or 0.0, 1.0, *(x for s in drawn for x in s.x)])
     low, high = y_range or _range([v for s in drawn for v in (*s.y, *s.low, *s.high)])
     legend = "".join(f'<span class="mq-key {s.style}">{escape(s.label)}</span>' for s in drawn)
-    plots = "".join(
-        _svg(title, drawn, x_last, low, high, unit, width, height, name) for name, width in WIDTHS.items()
-    )
-    return f'<figure class="mq-chart"><figcaption>{escape(title)}</figcaption>{plots}<div class="mq-legend">{legend}</div></figure>'
+    plots = "".join(_svg(title, drawn, x_last, low, high, unit, width, height, name) for name, width in WIDTHS.items())
+    caption = f"<figcaption>{escape(title)}</figcaption>"
+    return f'<figure class="mq-chart">{caption}{plots}<div class="mq-legend">{legend}</div></figure>'
 
 
 def _svg(title, series, x_last, low, high, unit, width, height, name) -> str:
@@ -119,7 +132,10 @@ def _svg(title, series, x_last, low, high, unit, width, height, name) -> str:
     for s in series:
         points = [(across(x), down(y)) for x, y in zip(s.x, s.y, strict=True)]
         bounds = zip(points, s.low, s.high, strict=False)
-        parts += [f'<line class="bar {s.style}" x1="{x}" x2="{x}" y1="{down(lo)}" y2="{down(hi)}"/>' for (x, _), lo, hi in bounds]
+        parts += [
+            f'<line class="bar {s.style}" x1="{x}" x2="{x}" y1="{down(lo)}" y2="{down(hi)}"/>'
+            for (x, _), lo, hi in bounds
+        ]
         path = " ".join(f"{x},{y}" for x, y in points)
         parts.append(f'<polyline class="{s.style}" points="{path}"/>')
         tips = s.tips or [""] * len(points)
@@ -128,10 +144,9 @@ def _svg(title, series, x_last, low, high, unit, width, height, name) -> str:
                 f'<circle class="{s.style}" cx="{x}" cy="{y}" r="4"><title>{escape(tip)}</title></circle>'
                 for (x, y), tip in zip(points, tips, strict=True)
             ]
-    return (
-        f'<svg class="{name}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(_spoken(title, series, unit))}">'
-        f"{''.join(parts)}</svg>"
-    )
+    spoken = escape(_spoken(title, series, unit))
+    opening = f'<svg class="{name}" viewBox="0 0 {width} {height}" role="img" aria-label="{spoken}">'
+    return f"{opening}{''.join(parts)}</svg>"
 
 
 def _spoken(title: str, series: Sequence[Series], unit: str) -> str:
@@ -161,6 +176,6 @@ def time_ticks(last: float, about: int) -> list[float]:
 
 def clock(seconds: float) -> str:
     """`0:05`, `12:30`, `2:05:00`"""
-    minutes, rest = divmod(int(round(seconds)), 60)
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

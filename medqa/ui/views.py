@@ -7,7 +7,9 @@ from datetime import datetime
 from html import escape
 
 from medqa.adapters import Adapter, percent
-from medqa.estimate import Estimate
+from medqa.datasets.handbook import SPLITS
+from medqa.datasets.rows import Loaded
+from medqa.estimate import Preview, Rendered
 from medqa.evaluate import Accuracy
 from medqa.question import LETTERS, Answer, Explanation
 from medqa.runs import Progress, Run
@@ -24,10 +26,9 @@ STATUS_WORDS = {
 
 
 def header(badge: str) -> str:
-    return (
-        f'<div class="mq-head"><h1>MedQA</h1><span class="mq-badge" title="What computes">{escape(badge)}</span>'
-        f"<p>Fine-tune a small language model on medical exam questions, then see it answer and explain. {NOT_ADVICE}</p></div>"
-    )
+    purpose = "Fine-tune a small language model on medical exam questions, then see it answer and explain."
+    title = f'<h1>MedQA</h1><span class="mq-badge" title="What computes">{escape(badge)}</span>'
+    return f'<div class="mq-head">{title}<p>{purpose} <strong>{NOT_ADVICE}</strong></p></div>'
 
 
 def error(sentence: str) -> str:
@@ -55,10 +56,13 @@ def answer_card(answer: Answer, who: str, explanation: Explanation | None, base:
     question = answer.question
     rows = "".join(_option_row(answer, base, i) for i in range(len(question.options)))
     key = f' <span class="mq-verdict">{_verdict(answer)}</span>' if answer.correct is not None else ""
+    # A screen reader waits for the end instead of reading every piece of a growing explanation.
+    growing = explanation is not None and not (explanation.ended or explanation.cut)
+    by = note(f"Answered by {who} Probabilities are shares among these options. {NOT_ADVICE}")
     return (
-        f'<section class="mq-card" aria-live="polite"><h3>{escape(_choice(answer))}{key}</h3>{rows}'
-        f"{_explanation(explanation)}{_compared(answer, base)}"
-        f'<p class="mq-note">Answered by {escape(who)} Probabilities are shares among these options. {NOT_ADVICE}</p></section>'
+        f'<section class="mq-card" aria-live="polite" aria-busy="{str(growing).lower()}">'
+        f"<h3>{escape(_choice(answer))}{key}</h3>{rows}"
+        f"{_explanation(explanation)}{_compared(answer, base)}{by}</section>"
     )
 
 
@@ -76,15 +80,14 @@ def _option_row(answer: Answer, base: Answer | None, i: int) -> str:
     label = f"{LETTERS[i]}) {answer.question.options[i]}"
     under = ""
     if base:
-        under = (
-            f'<span class="track base"><span class="fill" style="width:{100 * base.probabilities[i]:.1f}%"></span></span>'
-            f'<span class="base-share">base alone {percent_text(base.probabilities[i])}</span>'
-        )
-    return (
-        f'<div class="mq-option{" chosen" if i == answer.index else ""}"><span class="text">{escape(label)}{mark}</span>'
-        f'<span class="share">{percent_text(share)}</span>'
-        f'<span class="track"><span class="fill" style="width:{100 * share:.1f}%"></span></span>{under}</div>'
-    )
+        alone = base.probabilities[i]
+        under = f'{_bar(alone, "base")}<span class="base-share">base alone {percent_text(alone)}</span>'
+    text = f'<span class="text">{escape(label)}{mark}</span><span class="share">{percent_text(share)}</span>'
+    return f'<div class="mq-option {"chosen" if i == answer.index else ""}">{text}{_bar(share)}{under}</div>'
+
+
+def _bar(share: float, style: str = "") -> str:
+    return f'<span class="track {style}"><span class="fill" style="width:{100 * share:.1f}%"></span></span>'
 
 
 def percent_text(share: float) -> str:
@@ -132,10 +135,9 @@ def run_panel(run: Run, seen: Progress) -> str:
             f"<span>{last['memory'] / 2**30:.1f} GB memory</span>",
             f"<span>{clock(last['seconds'])} trained</span>",
         ]
-    bar = (
-        f'<div class="mq-progress" role="progressbar" aria-valuenow="{share:.0f}" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-label="Training progress"><span style="width:{share:.1f}%"></span></div>'
-    )
+    values = f'role="progressbar" aria-valuenow="{share:.0f}" aria-valuemin="0" aria-valuemax="100"'
+    filled = f'<span style="width:{share:.1f}%"></span>'
+    bar = f'<div class="mq-progress" {values} aria-label="Training progress">{filled}</div>'
     return f'<div class="mq-facts">{"".join(facts)}</div>{bar}{_outcome(seen)}'
 
 
@@ -143,33 +145,47 @@ def _outcome(seen: Progress) -> str:
     if seen.status == "failed":
         return error(seen.reason)
     if seen.status == "interrupted":
-        way_on = "Resume goes on from its last checkpoint." if seen.resumable else "It left no checkpoint: start it again."
+        way_on = (
+            "Resume goes on from its last checkpoint." if seen.resumable else "It left no checkpoint: start it again."
+        )
         return error(f"The training process ended without a word (killed, or the machine went down). {way_on}")
     if seen.status not in ("done", "stopped"):
         return ""
-    return note(scores_sentence(seen.scores)) if seen.scores else ""
+    return scores_table(seen.scores)
 
 
-def scores_sentence(scores: dict) -> str:
-    """`test: 27 of 100 before, 97 of 100 after; read: …`"""
-    said = []
-    for split, score in scores.items():
-        if "before" in score and "after" in score:
-            before, after = score["before"], score["after"]
-            low, high = Accuracy(after["correct"], after["total"]).interval_95
-            said.append(
-                f"{split}: {percent(before)} % right before, {percent(after)} % after "
-                f"({after['correct']} of {after['total']}, 95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
-            )
-    return "; ".join(said) + "." if said else ""
+def scores_table(scores: dict) -> str:
+    """Right answers of the base model and with the adapter, a row per split."""
+    rows = "".join(
+        _score_row(split, score) for split, score in scores.items() if "before" in score and "after" in score
+    )
+    if not rows:
+        return ""
+    head = "<th>Questions</th><th>Base model alone</th><th>With the adapter</th>"
+    return f'<table class="mq-table mq-scores"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _score_row(split: str, score: dict) -> str:
+    before, after = score["before"], score["after"]
+    low, high = Accuracy(after["correct"], after["total"]).interval_95
+    counts = f"{after['correct']} of {after['total']}, 95 % interval {100 * low:.0f} to {100 * high:.0f} %"
+    meaning = f"<br><small>{escape(SPLITS[split])}</small>" if split in SPLITS else ""
+    return (
+        f"<tr><td><strong>{escape(split)}</strong>{meaning}</td><td>{percent(before)} %</td>"
+        f"<td><strong>{percent(after)} %</strong><br><small>{counts}</small></td></tr>"
+    )
 
 
 def splits_explained(splits: dict[str, str]) -> str:
-    return "".join(f"<p class='mq-note'><strong>{escape(name)}</strong>: {escape(text)}</p>" for name, text in splits.items())
+    return "".join(
+        f"<p class='mq-note'><strong>{escape(name)}</strong>: {escape(text)}</p>" for name, text in splits.items()
+    )
 
 
 def log(events: Sequence[dict]) -> str:
-    lines = [f"{datetime.fromtimestamp(event['time']):%H:%M:%S}  {escape(_said(event))}" for event in events]
+    """A line per event, the newest first: what has just happened is seen without scrolling."""
+    newest_first = sorted(events, key=lambda event: event["time"], reverse=True)
+    lines = [f"{datetime.fromtimestamp(event['time']):%H:%M:%S}  {escape(_said(event))}" for event in newest_first]
     return f'<div class="mq-log" tabindex="0" aria-label="Log">{chr(10).join(lines)}</div>'
 
 
@@ -180,10 +196,11 @@ def _said(event: dict) -> str:
     if kind == "prepared":
         left = sum(event["left_out"].values())
         return (
-            f"{event['rows']:,} training examples, {event['held_out']:,} held-out questions ({event['held_out_split']}); "
-            f"{left} rows left out{_reasons(event['left_out'])}, {event['too_long']} too long, {event['cut']} explanations cut. "
-            f"{event['trainable']:,} of {event['parameters']:,} parameters train, {event['micro_batch']} examples at a time, "
-            f"on {event['device']} ({event['device_reason']})."
+            f"{event['rows']:,} training examples, {event['held_out']:,} held-out questions "
+            f"({event['held_out_split']}); {left} rows left out{_reasons(event['left_out'])}, "
+            f"{event['too_long']} too long, {event['cut']} explanations cut. "
+            f"{event['trainable']:,} of {event['parameters']:,} parameters train, "
+            f"{event['micro_batch']} examples at a time, on {event['device']} ({event['device_reason']})."
             + (f" Going on after step {event['from_step']}." if event["from_step"] else "")
         )
     if kind == "saved":
@@ -193,7 +210,7 @@ def _said(event: dict) -> str:
     if kind == "failed":
         return f"Failed. {event['reason']}"
     if kind in ("done", "stopped"):
-        return f"{'Finished' if kind == 'done' else 'Stopped'} at step {event['step']}; the adapter is saved. {scores_sentence(event.get('scores', {}))}"
+        return f"{'Finished' if kind == 'done' else 'Stopped'} at step {event['step']}; the adapter is saved."
     if kind == "evaluated":
         right = f"{event['correct']} of {event['total']} held-out questions right, loss {event['loss']:.3f}"
         return f"Step {event['step']}: {right}" + (" (the base model alone)." if event["step"] == 0 else ".")
@@ -207,16 +224,21 @@ def _reasons(counts: dict[str, int]) -> str:
 def runs_table(rows: Sequence[tuple[Run, Progress]]) -> str:
     if not rows:
         return note("No runs yet.")
-    head = "".join(f"<th>{name}</th>" for name in ("Run", "Status", "Base model", "Data", "Settings", "Held-out accuracy"))
-    return f'<div class="mq-scroll"><table class="mq-table"><thead><tr>{head}</tr></thead><tbody>{"".join(map(_run_row, rows))}</tbody></table></div>'
+    head = "".join(
+        f"<th>{name}</th>" for name in ("Run", "Status", "Base model", "Data", "Settings", "Held-out accuracy")
+    )
+    body = "".join(map(_run_row, rows))
+    table = f'<table class="mq-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="mq-scroll" tabindex="0" aria-label="All runs">{table}</div>'
 
 
 def _run_row(row: tuple[Run, Progress]) -> str:
     run, seen = row
     spec = run.spec
     settings = (
-        f"rank {spec.lora_rank} on {', '.join(spec.target_modules)}, learning rate {spec.learning_rate:g} {spec.schedule}, "
-        f"batch {spec.batch_size}, {spec.epochs:g} epochs, seed {spec.seed}"
+        f"rank {spec.lora_rank} on {', '.join(spec.target_modules)}, "
+        f"learning rate {spec.learning_rate:g} {spec.schedule}, batch {spec.batch_size}, "
+        f"{spec.epochs:g} epochs, seed {spec.seed}"
     )
     measured = [event for event in seen.evaluations if event["total"]]
     accuracy = "not measured"
@@ -230,21 +252,49 @@ def _run_row(row: tuple[Run, Progress]) -> str:
     return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
 
 
-def estimate(made: Estimate, cut: int, left_out: dict[str, int]) -> str:
-    memory = f"about {made.memory_bytes / 2**30:.1f} GB memory"
-    time = f"about {clock(made.seconds)} by the pace of {made.measured_by}" if made.seconds else "time not measured on this device yet"
-    said = f"{made.examples:,} examples, {made.steps:,} steps, about {made.tokens:,} tokens, {memory}; {time}."
-    if left_out:
-        said += f" {sum(left_out.values())} rows are left out{_reasons(left_out)}."
-    if cut:
-        said += f" {cut} explanations will be cut."
-    return note(said)
+def preview(made: Preview) -> str:
+    examples = "".join(_training_example(example) for example in made.examples)
+    return _estimate(made) + examples
 
 
-def training_example(pieces: tuple[str, str], tokens: int, masked: int) -> str:
-    """`pieces`: the prompt, where there is no loss, and the part that is learned."""
-    masked_text, learned = pieces
-    return (
-        f'<p class="mq-note">{tokens} tokens: {masked} masked (dimmed), {tokens - masked} learned (marked).</p>'
-        f'<div class="mq-example"><span class="masked">{escape(masked_text)}</span><span class="learned">{escape(learned)}</span></div>'
+def _estimate(made: Preview) -> str:
+    e = made.estimate
+    memory = f"about {e.memory_bytes / 2**30:.1f} GB memory"
+    time = (
+        f"about {clock(e.seconds)} by the pace of {e.measured_by}"
+        if e.seconds
+        else "time not yet measured on this device"
     )
+    said = [f"{e.examples:,} examples, {e.steps:,} steps, about {e.tokens:,} tokens, {memory}; {time}."]
+    if made.left_out:
+        said.append(f"{sum(made.left_out.values())} rows can't be used{_reasons(made.left_out)}.")
+    if made.cut:
+        said.append(
+            f"{made.cut} of {made.sampled} sampled explanations are longer than the maximum length and lose their end."
+        )
+    if made.too_long:
+        said.append(f"{made.too_long} of {made.sampled} sampled questions are too long and are left out.")
+    return note(" ".join(said))
+
+
+def _training_example(example: Rendered) -> str:
+    learned = example.tokens - example.masked
+    return (
+        f'<p class="mq-note">{example.tokens} tokens: {example.masked} masked (dimmed), {learned} learned (marked).</p>'
+        f'<div class="mq-example"><span class="masked">{escape(example.prompt)}</span>'
+        f'<span class="learned">{escape(example.learned)}</span></div>'
+    )
+
+
+def upload_summary(name: str, loaded: Loaded) -> str:
+    """How many questions a file gives, and each row left out with its reason (the first hundred)."""
+    said = note(
+        f"{name}: {len(loaded.questions):,} training questions{', none left out' if not loaded.skipped else ''}."
+    )
+    if not loaded.skipped:
+        return said
+    rows = "".join(f"<li>{escape(f'{row.source}: {row.reason}: {row.stem}')}</li>" for row in loaded.skipped[:100])
+    more = len(loaded.skipped) - 100
+    left = f"{len(loaded.skipped)} rows are left out{_reasons(loaded.skipped_by_reason)}"
+    rest = f"<p>and {more} more</p>" if more > 0 else ""
+    return f"{said}<details><summary>{escape(left)}</summary><ul>{rows}</ul>{rest}</details>"

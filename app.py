@@ -1,0 +1,13 @@
+"""Build the page and serve it. A Space starts this file."""
+
+import os
+
+# Nothing is sent anywhere on its own: not by Gradio, not by the Hub client.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from medqa.settings import from_environment
+from medqa.ui import page
+
+if __name__ == "__main__":
+    page.launch(from_environment())

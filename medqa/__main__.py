@@ -1,0 +1,5 @@
+import sys
+
+from medqa.commands import main
+
+sys.exit(main())

@@ -1,0 +1,55 @@
+"""Engines behind the page: one per base model, loaded ahead in the background or when first asked for."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from medqa.settings import Settings
+
+if TYPE_CHECKING:
+    from medqa.engine import Engine
+
+
+class Engines:
+    """torch loads in here, not with the page: importing it takes longer than building the page."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._ready: dict[str, Engine] = {}
+        self._lock = threading.Lock()
+
+    def of(self, base: str) -> Engine:
+        """Waits while the model loads. Raises ModelError."""
+        with self._lock:
+            if base not in self._ready:
+                from medqa import device, model
+                from medqa.engine import Engine
+
+                loaded = model.load(base, device.choose(self.settings.device))
+                # Two base models at most, as in `model.load`; the one asked for first goes.
+                while len(self._ready) >= 2:
+                    del self._ready[next(iter(self._ready))]
+                limits = (self.settings.max_question_tokens, self.settings.max_explanation_tokens)
+                self._ready[base] = Engine(loaded, *limits)
+            return self._ready[base]
+
+    def is_ready(self, base: str) -> bool:
+        return base in self._ready
+
+    def load_ahead(self) -> None:
+        """Begin loading the default base model. A failure shows when somebody asks: `of` meets it again."""
+        threading.Thread(target=self._try, daemon=True, name="load-ahead").start()
+
+    def _try(self) -> None:
+        from medqa.model import ModelError
+
+        try:
+            self.of(self.settings.base_model)
+        except ModelError as error:
+            print(f"The base model could not be loaded ahead: {error}", flush=True)
+
+    def badge(self) -> str:
+        from medqa import device
+
+        return device.choose(self.settings.device).badge

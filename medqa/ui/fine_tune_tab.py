@@ -1,0 +1,180 @@
+"""The Fine-tune tab: presets, settings, preview, start, stop, resume, and the run as it goes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import gradio as gr
+
+from medqa import launch, runs
+from medqa.datasets import handbook
+from medqa.runs import EventReader, Progress, Run, RunError
+from medqa.settings import Settings
+from medqa.spec import PRESETS, SpecError
+from medqa.ui import charts, views
+from medqa.ui.spec_form import check_allowed, form, from_preset, keep_upload, spec_of
+
+POLL_SECONDS = 1.0
+
+
+def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
+    """Builds the tab. Returns the run shown, and the button that answers with its adapter."""
+    labels = [(preset.label, name) for name, preset in PRESETS.items()]
+    preset = gr.Radio(labels, value="quick", label="Preset", elem_id="preset")
+    summary = gr.HTML(views.note(PRESETS["quick"].summary), padding=False)
+    with gr.Accordion("Advanced", open=False):
+        inputs = form(settings)
+        with gr.Group():
+            upload = gr.File(
+                label="Your own questions (CSV, JSON or JSONL)", file_types=[".csv", ".json", ".jsonl"], type="filepath",
+                elem_id="upload", height=120,
+            )  # fmt: skip
+            uploaded = gr.HTML(elem_id="uploaded", elem_classes="mq-message", padding=False)
+    with gr.Accordion("Preview and estimate", open=False):
+        look = gr.Button("Show three training examples and an estimate", size="sm", elem_id="preview")
+        preview = gr.HTML(elem_id="preview-text")
+        gr.HTML(views.splits_explained(handbook.SPLITS))
+    name = gr.Textbox(
+        label="Run name", placeholder="empty: the next free name, such as quick-1", max_lines=1, elem_id="run-name"
+    )
+    with gr.Row(equal_height=True):
+        start = gr.Button("Start fine-tuning", variant="primary", elem_id="start")
+        stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop")
+        resume = gr.Button("Resume", visible=False, elem_id="resume")
+        use = gr.Button("Answer with this adapter", visible=False, elem_id="use")
+    problem = gr.HTML(elem_id="start-problem", elem_classes="mq-message", padding=False)
+    shown = gr.Dropdown(_run_names(settings), value=_newest(settings), label="Run shown", elem_id="run-shown")
+    live = gr.HTML(elem_id="live", padding=False)
+    curves = gr.HTML(elem_id="curves", padding=False)
+    with gr.Accordion("Log", open=False):
+        log = gr.HTML(elem_id="log")
+    sent = gr.State("")
+    timer = gr.Timer(POLL_SECONDS)
+
+    boxes = list(inputs.values())
+    private = {"api_visibility": "private"}
+    quiet = {"show_progress": "hidden", **private}
+    panel = [live, curves, log, stop, resume, use, sent]
+
+    preset.change(lambda chosen: from_preset(chosen, settings), preset, [summary, *boxes], **quiet)
+    upload.upload(lambda path: keep_upload(path, settings), upload, [inputs["dataset"], uploaded], **private)
+    look.click(lambda *values: shown_preview(settings, values), boxes, preview, **private)
+
+    def begin(preset_name: str, run_name: str, *values):
+        return started(settings, preset_name, run_name, values)
+
+    def poll(run_name: str | None, already: str):
+        return panel_of(settings, run_name, already)
+
+    start.click(begin, [preset, name, *boxes], [problem, shown, name], concurrency_id="launch", **quiet).then(
+        poll, [shown, sent], panel, **quiet
+    )
+    stop.click(lambda run_name: stopped(settings, run_name), shown, [problem, stop], **quiet)
+    resume.click(lambda run_name: resumed(settings, run_name), shown, problem, concurrency_id="launch", **quiet).then(
+        poll, [shown, sent], panel, **quiet
+    )
+    shown.change(lambda run_name: panel_of(settings, run_name, ""), shown, panel, **quiet)
+    timer.tick(poll, [shown, sent], panel, queue=False, **quiet)
+    return shown, use
+
+
+def started(settings: Settings, preset_name: str, run_name: str, values: tuple) -> tuple:
+    try:
+        settings.runs.mkdir(parents=True, exist_ok=True)
+        spec = spec_of(values, run_name.strip() or launch.free_name(preset_name, settings.runs))
+        check_allowed(spec, settings)
+        run = launch.start(spec, settings.runs)
+    except (SpecError, RunError) as error:
+        return views.error(str(error)), gr.skip(), gr.skip()
+    return "", gr.update(choices=_run_names(settings), value=run.name), ""
+
+
+def shown_preview(settings: Settings, values: tuple) -> str:
+    from medqa import device
+    from medqa.datasets.rows import DatasetError
+    from medqa.estimate import preview
+    from medqa.model import ModelError
+
+    try:
+        spec = spec_of(values)
+        check_allowed(spec, settings)
+        made = preview(spec, settings.runs, device.choose(settings.device))
+    except (SpecError, DatasetError, ModelError) as error:
+        return views.error(str(error))
+    return views.preview(made)
+
+
+def stopped(settings: Settings, run_name: str | None) -> tuple:
+    try:
+        launch.stop(runs.named(settings.runs, run_name or ""))
+    except RunError as error:
+        return views.error(str(error)), gr.skip()
+    return views.note("Stopping after this step; the adapter is saved."), gr.update(interactive=False)
+
+
+def resumed(settings: Settings, run_name: str | None) -> str:
+    try:
+        launch.resume(runs.named(settings.runs, run_name or ""))
+    except RunError as error:
+        return views.error(str(error))
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _reader(folder: Path, created: int) -> EventReader:
+    """One reader per run for all visitors, so that each poll parses only what is new."""
+    return EventReader(Run(folder))
+
+
+def seen(run: Run) -> Progress:
+    # A run deleted and made anew under the same name is another one.
+    return runs.progress_of(run, _reader(run.folder, (run.folder / "spec.json").stat().st_mtime_ns))
+
+
+def panel_of(settings: Settings, run_name: str | None, already: str) -> list:
+    """What the page shows of a run; nothing is sent while nothing has changed."""
+    try:
+        run = runs.named(settings.runs, run_name) if run_name else None
+    except RunError:
+        run = None
+    if run is None:
+        return ["", "", "", gr.update(interactive=False), gr.update(visible=False), gr.update(visible=False), ""]
+    progress = seen(run)
+    stopping = run.stop_file.exists()
+    version = f"{run.name} {progress.status} {len(progress.steps)} {progress.step} {len(progress.evaluations)} " \
+              f"{len(progress.messages)} {stopping} {run.has_adapter}"  # fmt: skip
+    if version == already:
+        return [gr.skip()] * 7
+    return [
+        views.run_panel(run, progress),
+        run_charts(progress),
+        views.log([*progress.messages, *progress.evaluations]),
+        gr.update(interactive=progress.status == "running" and not stopping),
+        gr.update(visible=progress.resumable),
+        gr.update(visible=run.has_adapter and progress.status != "running"),
+        version,
+    ]
+
+
+def run_charts(progress: Progress) -> str:
+    last = max([event["seconds"] for event in (*progress.steps, *progress.evaluations)], default=0.0)
+    loss = charts.chart("Loss", charts.loss_series(progress.steps, progress.evaluations), x_end=last)
+    accuracy = charts.chart(
+        "Right on held-out questions", charts.accuracy_series(progress.evaluations), "%", (0, 100), last, 180
+    )
+    return loss + accuracy
+
+
+def _run_names(settings: Settings) -> list[str]:
+    return [run.name for run in runs.all_runs(settings.runs)]
+
+
+def _newest(settings: Settings) -> str | None:
+    """The run that is going on, else the newest."""
+    found = runs.all_runs(settings.runs)
+    return next((run.name for run in found if run.alive), found[0].name if found else None)
+
+
+def on_page_load(settings: Settings) -> dict:
+    return gr.update(choices=_run_names(settings), value=_newest(settings))

@@ -1,0 +1,91 @@
+"""The whole page: header, tabs, and how it is launched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from medqa.settings import ASSETS, Settings
+from medqa.ui import views
+from medqa.ui.answer_tab import adapter_choices, adapter_hint, answer_tab
+from medqa.ui.answering import Engines
+from medqa.ui.fine_tune_tab import fine_tune_tab, on_page_load
+from medqa.ui.past_runs import past_runs
+
+CSS = ASSETS / "style.css"
+BADGE_SECONDS = 1.0
+
+
+def build(settings: Settings, engines: Engines) -> gr.Blocks:
+    with gr.Blocks(title="MedQA", analytics_enabled=False) as page:
+        head = gr.HTML(views.header("starting …"), elem_id="head")
+        badge_timer = gr.Timer(BADGE_SECONDS)
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Answer", id="answer") as answer:
+                adapter, hint = answer_tab(settings, engines)
+            with gr.Tab("Fine-tune", id="fine-tune"):
+                shown, use = fine_tune_tab(settings)
+                past_runs(settings)
+
+        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        page.load(lambda: on_page_load(settings), None, shown, **quiet)
+        for event in (page.load, answer.select):
+            event(lambda: refreshed(settings), None, [adapter, hint], **quiet)
+        use.click(
+            lambda name: (gr.update(choices=adapter_choices(settings), value=name), gr.update(selected="answer")),
+            shown, [adapter, tabs], **quiet,
+        )  # fmt: skip
+        # The device is known once torch is loaded; until then the badge says so rather than guess.
+        badge_timer.tick(lambda: badge(settings, engines), None, [head, badge_timer], queue=False, **quiet)
+    return page
+
+
+def refreshed(settings: Settings) -> tuple:
+    return gr.update(choices=adapter_choices(settings)), adapter_hint(settings)
+
+
+def badge(settings: Settings, engines: Engines) -> tuple:
+    if not engines.is_ready(settings.base_model):
+        return gr.skip(), gr.skip()
+    return views.header(engines.badge()), gr.Timer(active=False)
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's own, with system fonts (nothing is fetched) and its faint greys and bright button made readable."""
+    return gr.themes.Default(
+        primary_hue="cyan", neutral_hue="slate",
+        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"],
+    ).set(
+        body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",
+        block_label_text_color="*neutral_700", block_title_text_color="*neutral_700",
+        button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700", button_primary_background_fill_hover_dark="*primary_800",
+        link_text_color="*primary_700",
+    )  # fmt: skip
+
+
+def launch(settings: Settings, prevent_thread_lock: bool = False) -> gr.Blocks:
+    engines = Engines(settings)
+    page = build(settings, engines)
+    page.queue(api_open=False, default_concurrency_limit=16)
+    page.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        share=settings.share,
+        theme=theme(),
+        css_paths=[Path(CSS)],
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        max_file_size=f"{settings.max_upload_megabytes}mb",
+        ssr_mode=False,
+        quiet=True,
+        prevent_thread_lock=True,
+    )
+    print(f"MedQA is at {page.local_url}", flush=True)
+    engines.load_ahead()
+    if not prevent_thread_lock:
+        page.block_thread()
+    return page

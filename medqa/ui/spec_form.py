@@ -1,0 +1,108 @@
+"""The form of a run's settings: its components from a RunSpec, and a RunSpec from what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import fields
+from pathlib import Path
+
+import gradio as gr
+
+from medqa import datasets
+from medqa.settings import Settings
+from medqa.spec import PRECISIONS, PRESETS, SCHEDULES, RunSpec, SpecError, checked, parsed, told
+from medqa.ui import views
+
+BASE_MODELS = ("medqa-nano", "Qwen/Qwen3-0.6B", "Qwen/Qwen3-1.7B", "Qwen/Qwen3-4B")
+FORM = tuple(field.name for field in fields(RunSpec) if field.name != "name")
+PER_ROW = 3
+
+
+def form(settings: Settings) -> dict[str, gr.components.Component]:
+    spec = PRESETS["quick"].spec
+    made: dict[str, gr.components.Component] = {}
+    for start in range(0, len(FORM), PER_ROW):
+        with gr.Row():
+            for field in FORM[start : start + PER_ROW]:
+                made[field] = _component(field, spec, settings)
+    return made
+
+
+def _component(field: str, spec: RunSpec, settings: Settings) -> gr.components.Component:
+    common = {"label": told(field, "label"), "info": told(field, "help"), "elem_id": f"field-{field}", "min_width": 220}
+    value = form_value(field, spec)
+    # A visitor of a public page picks from the list: a free text could name any folder of the host.
+    free = not settings.public
+    if field == "base_model":
+        known = list(dict.fromkeys([settings.base_model, *BASE_MODELS]))
+        return gr.Dropdown(known, value=value, allow_custom_value=free, **common)
+    if field == "dataset":
+        return gr.Dropdown(list(datasets.NAMES), value=value, allow_custom_value=free, **common)
+    if field == "schedule":
+        return gr.Dropdown(list(SCHEDULES), value=value, **common)
+    if field == "precision":
+        return gr.Dropdown(list(PRECISIONS), value=value, **common)
+    return gr.Textbox(value=value, max_lines=1, **common)
+
+
+def form_value(field: str, spec: RunSpec) -> str:
+    value = getattr(spec, field)
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def from_preset(name: str, settings: Settings) -> list:
+    preset = PRESETS[name]
+    return [views.note(preset.summary), *[form_value(field, preset.spec) for field in FORM]]
+
+
+def spec_of(values: tuple, name: str = "unnamed") -> RunSpec:
+    """The form's values as a spec. Raises SpecError naming the fields that are off."""
+    chosen, faults = {}, {}
+    for field, text in zip(FORM, values, strict=True):
+        try:
+            chosen[field] = parsed(field, str(text or "").strip())
+        except ValueError:
+            faults[field] = f"{told(field, 'label')} is “{text}”; a number is wanted."
+    if faults:
+        raise SpecError(faults)
+    return checked(RunSpec(name=name, **chosen))
+
+
+def check_allowed(spec: RunSpec, settings: Settings) -> None:
+    """On a public page only listed base models and data sets, or an upload. Raises SpecError."""
+    if not settings.public:
+        return
+    if spec.base_model not in (settings.base_model, *BASE_MODELS):
+        raise SpecError(
+            {"base_model": f"The base model “{spec.base_model}” is not offered here. Choose one from the list."}
+        )
+    if spec.dataset not in datasets.NAMES and Path(spec.dataset).parent != _uploads(settings):
+        raise SpecError({"dataset": f"The data set “{spec.dataset}” is not offered here. Choose one from the list."})
+
+
+def keep_upload(path: str, settings: Settings) -> tuple:
+    """Keep the file beside the runs, so that a run can be resumed after Gradio has emptied its temporary folder."""
+    from medqa.datasets.rows import DatasetError
+
+    source = Path(path)
+    if source.stat().st_size > settings.max_upload_megabytes * 2**20:
+        return gr.skip(), views.error(
+            f"{source.name} is larger than {settings.max_upload_megabytes} MB. Upload fewer rows."
+        )
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
+    folder = _uploads(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"{digest}{source.suffix.lower()}"
+    shutil.copyfile(source, kept)
+    try:
+        loaded = datasets.load(str(kept), "train")
+    except DatasetError as error:
+        return gr.skip(), views.error(str(error))
+    return gr.update(choices=[*datasets.NAMES, str(kept)], value=str(kept)), views.upload_summary(source.name, loaded)
+
+
+def _uploads(settings: Settings) -> Path:
+    return settings.runs / ".uploads"

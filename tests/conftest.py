@@ -1,0 +1,130 @@
+"""What tests share: a runs folder of their own, and a tiny random Qwen3 with the embedded model's tokenizer."""
+
+import json
+import shutil
+
+import pytest
+
+from medqa.question import Question
+from medqa.settings import ASSETS
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+DRUGS = ("warfarin", "heparin", "aspirin", "digoxin", "morphine", "atropine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def users_runs_are_left_alone(tmp_path_factory):
+    """Whatever reads the settings, in this process or a child, gets a temporary runs folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDQA_RUNS", str(tmp_path_factory.mktemp("runs")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory) -> str:
+    """The folder of a random Qwen3 of 0.6 M parameters in float32; its logits are spread widely, so that no two tie."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    folder = tmp_path_factory.mktemp("tiny-base")
+    for name in TOKENIZER_FILES:
+        shutil.copy(ASSETS / "medqa-nano" / name, folder)
+    config = Qwen3Config(
+        vocab_size=8192,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        initializer_range=0.2,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    torch.manual_seed(0)
+    Qwen3ForCausalLM(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def cpu():
+    """The CPU in float32, whatever this machine has."""
+    import torch
+
+    from medqa.device import Device
+
+    return Device("cpu", "cpu", "2 cores", torch.float32, "for tests")
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tiny_base):
+    from medqa.model import load_tokenizer
+
+    return load_tokenizer(tiny_base)
+
+
+@pytest.fixture
+def loaded(tiny_base, cpu, tokenizer):
+    """The tiny base with nothing attached yet."""
+    from medqa.model import Loaded, load_base
+
+    return Loaded(tiny_base, cpu, load_base(tiny_base, cpu), tokenizer)
+
+
+@pytest.fixture(scope="session")
+def make_adapter(tiny_base, cpu):
+    """make_adapter(folder, seed): a LoRA adapter of random weights that clearly changes the tiny base's answers."""
+
+    def make(folder, seed=0, targets=("q_proj", "v_proj")):
+        import torch
+        from peft import LoraConfig, get_peft_model
+
+        from medqa.model import load_base
+
+        torch.manual_seed(seed)
+        config = LoraConfig(
+            task_type="CAUSAL_LM", r=4, lora_alpha=16, target_modules=list(targets), init_lora_weights=False
+        )
+        get_peft_model(load_base(tiny_base, cpu), config).save_pretrained(folder, save_embedding_layers=False)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def questions() -> list[Question]:
+    """60 short questions of 2 to 6 options; every second one has an explanation."""
+    return [
+        Question(
+            stem=f"Case {i}: a patient of {20 + i} years took {DRUGS[i % 6]} for {i} days. Which drug was it?",
+            options=DRUGS[: max(i % 6 + 1, 2 + i % 5)],
+            answer=i % 6,
+            explanation=f"It was {DRUGS[i % 6]}, as the case says, on day {i}." if i % 2 else None,
+            subject="Pharmacology" if i % 3 else "Medicine",
+            source=f"cases:{i}",
+        )
+        for i in range(60)
+    ]
+
+
+@pytest.fixture(scope="session")
+def questions_file(questions, tmp_path_factory) -> str:
+    """The questions as a JSONL file: a fifth of it is its validation split."""
+    path = tmp_path_factory.mktemp("cases") / "cases.jsonl"
+    rows = (
+        {"question": q.stem, "options": q.options, "answer": q.key, "explanation": q.explanation, "subject": q.subject}
+        for q in questions
+    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture
+def no_hub(monkeypatch, tmp_path):
+    """The Hub can't be reached and its cache is empty, on any machine."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # the discard port: nobody listens there
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))

@@ -1,0 +1,79 @@
+import json
+
+import pytest
+
+from medqa.evaluate import Accuracy, report
+from medqa.question import Answer, Question
+
+
+def answered(right, subject=None, options=4, key=0):
+    question = Question("Which?", tuple(f"option {i}" for i in range(options)), key, subject=subject, source="set:7")
+    choice = key or 0 if right else options - 1
+    return Answer(question, tuple(-1.0 if i == choice else -9.0 for i in range(options)), "medqa-nano")
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [
+        (10, 10, 0.722, 1.0),
+        (0, 10, 0.0, 0.278),
+        (50, 100, 0.404, 0.596),
+        (1, 1, 0.207, 1.0),
+        # Wilson's example as worked in Newcombe, Stat. Med. 17, 1998, table I.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_interval_is_wilsons(correct, total, low, high):
+    # Newcombe gives four decimals, the others are known to three.
+    assert Accuracy(correct, total).interval_95 == pytest.approx((low, high), abs=5e-4)
+
+
+def test_the_interval_holds_the_share_and_stays_within_nothing_and_all():
+    for total in (1, 2, 7, 400):
+        for correct in range(total + 1):
+            accuracy = Accuracy(correct, total)
+            low, high = accuracy.interval_95
+            assert 0.0 <= low <= accuracy.share <= high <= 1.0 or accuracy.share == pytest.approx(high)
+
+
+def test_the_interval_narrows_with_more_questions():
+    widths = [high - low for low, high in (Accuracy(n // 2, n).interval_95 for n in (10, 100, 1000))]
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_answers_are_counted_overall_and_by_subject():
+    found = report([answered(True, "ENT"), answered(False, "ENT"), answered(True, "Surgery")])
+    assert found.overall == Accuracy(2, 3)
+    assert found.by_subject == {"ENT": Accuracy(1, 2), "Surgery": Accuracy(1, 1)}
+
+
+def test_the_largest_subjects_come_first_and_equal_ones_by_name():
+    subjects = ["Surgery", "ENT", "Dental", "Surgery"]
+    assert list(report([answered(True, subject) for subject in subjects]).by_subject) == ["Surgery", "Dental", "ENT"]
+
+
+def test_questions_without_a_subject_are_counted_together():
+    assert report([answered(True), answered(True, "")]).by_subject == {"no subject": Accuracy(2, 2)}
+
+
+def test_chance_is_the_mean_of_each_questions_own():
+    assert report([answered(True, options=4), answered(True, options=2)]).chance == pytest.approx((1 / 4 + 1 / 2) / 2)
+
+
+def test_nothing_to_count_is_refused():
+    with pytest.raises(ValueError, match="no questions"):
+        report([])
+
+
+def test_a_question_without_key_is_refused_by_its_source():
+    with pytest.raises(ValueError, match="'set:7' has no key"):
+        report([answered(True), answered(True, key=None)])
+
+
+def test_a_report_can_be_written_as_json():
+    written = json.loads(json.dumps(report([answered(True, "ENT"), answered(False, "ENT")]).to_json()))
+    assert (written["accuracy"], written["correct"], written["total"], written["chance"]) == (0.5, 1, 2, 0.25)
+    assert written["interval_95"] == pytest.approx([0.0945, 0.9055], abs=1e-4)
+    assert written["by_subject"] == {"ENT": {"accuracy": 0.5, "correct": 1, "total": 2}}
