@@ -83,19 +83,24 @@ def from_hub(repository: str) -> Adapter:
 
 def read(name: str, folder: Path) -> Adapter:
     """Raises AdapterError unless the folder is a LoRA adapter in safetensors that names its base model."""
-    try:
-        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AdapterError(f"{name} is no PEFT adapter: adapter_config.json is missing or damaged.") from error
+    config = _object(folder / "adapter_config.json")
+    if not config:
+        raise AdapterError(f"{name} is no PEFT adapter: adapter_config.json is missing or damaged.")
     if config.get("peft_type") != "LORA":
         raise AdapterError(f"{name} is a {config.get('peft_type')} adapter; only LORA is supported.")
     if not (folder / WEIGHTS).exists():
         raise AdapterError(f"{name} has no {WEIGHTS}. Only safetensors are loaded: other formats can run code.")
-    try:
-        card = json.loads((folder / "medqa.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        card = {}
+    card = _object(folder / "medqa.json")
     base = card.get("base_model") or config.get("base_model_name_or_path")
     if not base:
         raise AdapterError(f"{name} does not name its base model in adapter_config.json.")
     return Adapter(name, folder, base, card)
+
+
+def _object(path: Path) -> dict:
+    """The JSON object in a file; {} when it is missing, damaged or no object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,6 +117,8 @@ def preview(spec: RunSpec, folder: Path, device: Device, shown: int = 3, sample:
 
     Raises DatasetError and ModelError, as the run itself would.
     """
+    import torch
+
     from medqa import datasets
     from medqa.model import load_tokenizer
     from medqa.prompt import training_example
@@ -131,7 +133,8 @@ def preview(spec: RunSpec, folder: Path, device: Device, shown: int = 3, sample:
             f"None of {len(drawn)} questions of {spec.dataset} fits into {spec.max_length} tokens. "
             "Raise the maximum length."
         )
-    dtype = device.dtype_name if spec.precision == "auto" else spec.precision
+    if spec.precision != "auto":
+        device = replace(device, dtype=getattr(torch, spec.precision))
     speed = pace(spec.base_model, device.badge, folder)
     shape = shape_of(spec.base_model, spec.lora_rank, spec.target_modules)
     lengths = [len(example.input_ids) for example in kept]
@@ -145,7 +148,7 @@ def preview(spec: RunSpec, folder: Path, device: Device, shown: int = 3, sample:
             )
             for example in kept[:shown]
         ),
-        estimate=estimate(spec, lengths, len(loaded.questions), shape, dtype, speed),
+        estimate=estimate(spec, lengths, len(loaded.questions), shape, device.dtype_name, speed),
         left_out=loaded.skipped_by_reason,
         sampled=len(drawn),
         cut=sum(example.cut for example in kept),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 # No *.py, *.bin or *.pt: nothing fetched can run.
@@ -14,7 +13,17 @@ class HubError(RuntimeError):
 
 
 def is_repository_id(name: str) -> bool:
-    return re.fullmatch(r"[\w.-]+/[\w.-]+", name) is not None and ".." not in name
+    """owner/name, by the Hub client's own rules."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    if name.count("/") != 1:
+        return False
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
 
 
 def fetch(repository: str, way_out: str) -> Path:

@@ -22,12 +22,17 @@ def start(spec: RunSpec, folder: Path) -> Run:
     """Make the run's folder, start its process. Raises SpecError, or RunError when name or device is taken."""
     checked(spec)
     run = Run(folder / spec.name)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"The folder of runs {folder} can't be made: {error.strerror}. Set MEDQA_RUNS.") from error
     with runs.holding(folder / ".device.lock", BUSY) as device_lock:
         try:
             run.folder.mkdir()
         except FileExistsError:
             raise RunError(f"There is a run “{spec.name}” already. Choose another name, or resume that one.") from None
+        except OSError as error:
+            raise RunError(f"The folder {run.folder} can't be made: {error.strerror}. Set MEDQA_RUNS.") from error
         try:
             run.write_spec(spec)
             (run.folder / "reserve").write_bytes(os.urandom(RESERVE_BYTES))

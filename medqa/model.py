@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftConfig, PeftModel
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
@@ -36,11 +37,15 @@ def locate(name: str) -> Path:
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").exists() or not list(folder.glob("*.safetensors")):
-            raise ModelError(f"The folder {name} holds no model: config.json and .safetensors files are wanted.")
+            raise ModelError(
+                f"The folder {name} holds no model: config.json and .safetensors files are wanted. "
+                f"{WAY_OUT[0].upper()}{WAY_OUT[1:]}"
+            )
         return folder
     if not hub.is_repository_id(name):
         raise ModelError(
-            f"There is no base model “{name}”: it is neither a folder nor a Hub id such as Qwen/Qwen3-1.7B."
+            f"There is no base model “{name}”: it is neither a folder nor a Hub id such as Qwen/Qwen3-1.7B. "
+            f"{WAY_OUT[0].upper()}{WAY_OUT[1:]}"
         )
     try:
         return hub.fetch(name, WAY_OUT)
@@ -73,7 +78,7 @@ def load_base(name: str, device: Device, dtype: torch.dtype | None = None) -> Pr
             trust_remote_code=False,
             use_safetensors=True,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"The base model {name} can't be loaded: {error}") from error
     return model.to(device.torch_name).eval()
 

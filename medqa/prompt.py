@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 from medqa.question import LETTERS, Question
@@ -54,7 +53,7 @@ def option_tokens(question: Question, tokenizer: PreTrainedTokenizerBase) -> tup
     indices = range(len(question.options))
     texts = [prompt + ANSWER_START + _harmless(answer_string(question, i), tokenizer) + LINE_END for i in indices]
     whole = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    shared = len(commonprefix(whole))
+    shared = next(i for i, column in enumerate(zip(*whole, strict=False)) if len(set(column)) > 1)
     return whole[0][:shared], [ids[shared:] for ids in whole]
 
 

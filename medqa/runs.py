@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ class Run:
         """Raises RunError when spec.json is missing or not readable."""
         try:
             return RunSpec.from_json(json.loads((self.folder / "spec.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise RunError(f"The run {self.name} has no readable spec.json: {error}") from error
 
     @property
@@ -135,21 +136,30 @@ class EventWriter:
 
 
 class EventReader:
-    """Reads a growing events.jsonl from where it left off. A half-written last line waits for its newline."""
+    """Reads a growing events.jsonl from where it left off. A half-written last line waits for its newline.
+
+    Safe to share between threads: all visitors' polls of a run use one.
+    """
 
     def __init__(self, run: Run) -> None:
         self.path = run.events_file
         self.offset = 0
         self.events: list[dict] = []
+        self._lock = threading.Lock()
 
     def read(self) -> list[dict]:
         """All events so far; damaged lines are skipped."""
+        with self._lock:
+            self._read_on()
+            return list(self.events)
+
+    def _read_on(self) -> None:
         try:
             with self.path.open("rb") as file:
                 file.seek(self.offset)
                 text = file.read()
         except FileNotFoundError:
-            return self.events
+            return
         whole = text[: text.rfind(b"\n") + 1]
         self.offset += len(whole)
         for line in whole.splitlines():
@@ -159,7 +169,6 @@ class EventReader:
                 continue
             if isinstance(event, dict) and "event" in event:
                 self.events.append(event)
-        return self.events
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def _parsed(variable: str, text: str, wanted: type) -> object:
             raise ValueError(f"{variable} is {text!r}; it should be 1 or 0.")
         return text.lower() in ("1", "true", "yes")
     if wanted is int:
-        if not text.isdigit():
+        if not text.isdecimal():
             raise ValueError(f"{variable} is {text!r}; it should be a whole number.")
         return int(text)
     return Path(text).expanduser().resolve() if wanted is Path else text

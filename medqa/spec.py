@@ -111,11 +111,11 @@ def checked(spec: RunSpec) -> RunSpec:
         value = getattr(spec, name)
         if value is None and name == "rows":
             continue
-        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-            label = name.replace("_", " ")
-            faults[name] = (
-                f"{label.capitalize()} is {value!r}; it should be from {low:g} to {high:g} {unit}".strip() + "."
-            )
+        # Counted fields have whole bounds; half a question is no batch.
+        kind = int if isinstance(low, int) else int | float
+        if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
+            span = f"from {low:,} to {high:,} {unit}".strip()
+            faults[name] = f"{told(name, 'label')} is {value!r}; it should be {span}."
     for name, allowed in CHOICES.items():
         if getattr(spec, name) not in allowed:
             faults[name] = (

@@ -11,7 +11,7 @@ from medqa.question import Question, QuestionError
 
 pytestmark = pytest.mark.model
 
-WORDS = "fever artery renal acute valve insulin glucose lesion tremor enzyme marrow nerve".split()
+WORDS = ("fever", "artery", "renal", "acute", "valve", "insulin", "glucose", "lesion", "tremor", "enzyme", "nerve")
 TOLERANCE = 1e-4
 
 
@@ -21,7 +21,8 @@ def question_of(options, words, seed=0):
     return Question(stem, tuple(f"{' '.join(draw.choices(WORDS, k=1 + i % 4))} {i}" for i in range(options)))
 
 
-MIXED = [question_of(options, words, seed=options) for options, words in zip(range(2, 9), (3, 70, 12, 1, 40, 7, 25))]  # noqa: B905
+STEM_WORDS = {2: 3, 3: 70, 4: 12, 5: 1, 6: 40, 7: 7, 8: 25}
+MIXED = [question_of(options, words, seed=options) for options, words in STEM_WORDS.items()]
 CASE = question_of(4, 10)
 
 

@@ -1,4 +1,4 @@
-"""On three styles of tokenizer: the embedded one, Qwen's (line breaks in one piece) and SentencePiece's (▁ for spaces)."""
+"""On four styles of tokenizer: the embedded one, Qwen's, GPT-2's (SmolLM uses it) and SentencePiece's."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-# Qwen's own rule; GPT-2's, which SmolLM uses, differs in that it leaves the last line break to the text that follows.
+# Keeps line breaks together. GPT-2's rule leaves the last one to the text that follows.
 QWEN_RULE = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )

@@ -129,19 +129,25 @@ def test_two_readers_each_get_everything(run):
 
 
 def test_visitors_who_poll_one_reader_at_once_see_each_event_once(run):
-    written(run, *[json.dumps(step(i)).encode() + b"\n" for i in range(400)])
-    reader, together = EventReader(run), threading.Barrier(4)
+    written(run, *[json.dumps(step(i)).encode() + b"\n" for i in range(1000)])
     usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)  # threads change places often enough to meet in every run of this test
+    sys.setswitchinterval(1e-6)  # with twenty rounds, threads change places inside read() in nearly every test
     try:
-        visitors = [threading.Thread(target=lambda: (together.wait(), reader.read())) for _ in range(4)]
-        for visitor in visitors:
-            visitor.start()
-        for visitor in visitors:
-            visitor.join()
+        for _ in range(20):
+            reader, together = EventReader(run), threading.Barrier(4)
+            visitors = [threading.Thread(target=poll, args=(reader, together)) for _ in range(4)]
+            for visitor in visitors:
+                visitor.start()
+            for visitor in visitors:
+                visitor.join()
+            assert [event["step"] for event in reader.events] == list(range(1000))
     finally:
         sys.setswitchinterval(usual)
-    assert [event["step"] for event in reader.events] == list(range(400))
+
+
+def poll(reader, together):
+    together.wait()
+    reader.read()
 
 
 def test_a_writer_mends_the_line_that_a_killed_one_left_half_written(run):

@@ -46,8 +46,8 @@ def thinned(series: Series, points: int = POINTS) -> Series:
     """At most this many points, the last one always among them."""
     if len(series.x) <= points or series.marks:
         return series
-    step = len(series.x) / points
-    kept = sorted({min(len(series.x) - 1, int(i * step)) for i in range(points)} | {len(series.x) - 1})
+    step = len(series.x) / (points - 1)
+    kept = sorted({min(len(series.x) - 1, int(i * step)) for i in range(points - 1)} | {len(series.x) - 1})
     return Series(series.label, series.style, [series.x[i] for i in kept], [series.y[i] for i in kept])
 
 

@@ -333,14 +333,15 @@ def test_the_table_shows_only_the_accuracy_that_was_measured(run, evaluations, a
     )
 
 
-def test_the_log_has_a_line_for_each_event_with_its_time():
-    told = [{"event": "started", "time": 0.0}, PREPARED, {"event": "saved", "time": 9.0, "step": 8}]
+def test_the_log_has_a_line_for_each_event_with_its_time_the_newest_first():
+    told = [{"event": "started", "time": -1.0}, PREPARED, {"event": "saved", "time": 9.0, "step": 8}]
     lines = Tree(views.log(told)).text.split("\n")
     assert len(lines) == 3
     assert all(line[2] == line[5] == ":" for line in lines)
     assert "4 rows left out (3 no key, 1 duplicate options), 2 too long, 5 explanations cut." in lines[1]
     assert "no ROCm or CUDA device found" in lines[1]
-    assert lines[2].endswith("Checkpoint at step 8.")
+    assert lines[0].endswith("Checkpoint at step 8.")
+    assert lines[2].endswith("The training process has started.")
 
 
 def test_the_log_says_where_a_resumed_run_goes_on():
@@ -350,7 +351,7 @@ def test_the_log_says_where_a_resumed_run_goes_on():
 
 def test_the_log_tells_the_base_models_measure_from_the_adapters():
     evaluated = {"event": "evaluated", "time": 0.0, "correct": 27, "total": 100, "loss": 2.0}
-    before, after = Tree(views.log([{**evaluated, "step": 0}, {**evaluated, "step": 5}])).text.split("\n")
+    after, before = Tree(views.log([{**evaluated, "step": 0}, {**evaluated, "step": 5, "time": 9.0}])).text.split("\n")
     assert before.endswith("27 of 100 held-out questions right, loss 2.000 (the base model alone).")
     assert after.endswith("27 of 100 held-out questions right, loss 2.000.")
 

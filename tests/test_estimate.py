@@ -1,0 +1,141 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from medqa.datasets import DatasetError, load
+from medqa.estimate import estimate, memory_bytes, pace, preview, shape_of
+from medqa.model import ModelError
+from medqa.runs import EventWriter, Run
+from medqa.spec import ALL_LINEAR, RunSpec
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def spec(tiny_base):
+    return RunSpec(name="t", base_model=tiny_base, rows=100, epochs=2, batch_size=16, max_length=256)
+
+
+def finished_run(folder, spec, badge, steps=12, tokens_per_second=500, name="measured-1"):
+    run = Run(folder / name)
+    run.folder.mkdir(parents=True)
+    run.write_spec(replace(spec, name=name))
+    write = EventWriter(run)
+    write("started")
+    write("prepared", from_step=0, total_steps=steps, device=badge)
+    for step in range(1, steps + 1):
+        # The first step is slow everywhere: it warms caches up.
+        write("step", step=step, loss=1.0, seconds=step, tokens_per_second=tokens_per_second if step > 1 else 1)
+    write("done", step=steps)
+    return run
+
+
+def test_the_preview_shows_three_examples_as_they_will_be_read(spec, cpu, tmp_path):
+    shown = preview(spec, tmp_path, cpu).examples
+    questions = load("handbook", "train", limit=100).questions[:3]
+    assert len(shown) == 3
+    for example, question in zip(shown, questions, strict=True):
+        assert question.stem in example.prompt
+        assert example.prompt.endswith("<|im_start|>assistant\n")
+        assert example.learned == (
+            f"Answer: {question.key}) {question.options[question.answer]}\n\n{question.explanation}<|im_end|>"
+        )
+        assert 0 < example.masked < example.tokens
+
+
+def test_the_steps_are_those_of_the_run(spec, cpu, tmp_path):
+    made = preview(spec, tmp_path, cpu)
+    assert made.estimate.examples == 100
+    assert made.estimate.steps == spec.steps(100) == 14  # 7 an epoch: 6 of 16 and one of 4
+    assert made.sampled == 100
+    assert (made.cut, made.too_long) == (0, 0)
+
+
+def test_what_is_cut_and_what_is_too_long_is_counted(spec, cpu, tmp_path):
+    made = preview(replace(spec, max_length=80), tmp_path, cpu)
+    assert made.cut > 0
+    assert made.too_long > 0
+    assert all(example.tokens <= 80 for example in made.examples)
+
+
+def test_nothing_fitting_is_an_error_that_names_the_length(spec, cpu, tmp_path):
+    with pytest.raises(DatasetError, match=r"None of 100 questions of handbook fits into 20 tokens\. Raise"):
+        preview(replace(spec, max_length=20), tmp_path, cpu)
+
+
+@pytest.mark.parametrize("targets", [("q_proj", "v_proj"), (ALL_LINEAR,), ("down_proj",)])
+def test_the_parameter_counts_are_the_real_models(tiny_base, cpu, targets):
+    from peft import LoraConfig, get_peft_model
+
+    from medqa.model import load_base
+
+    base = load_base(tiny_base, cpu)
+    parameters = sum(p.numel() for p in base.parameters())
+    wanted = ALL_LINEAR if targets == (ALL_LINEAR,) else list(targets)
+    model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", r=8, target_modules=wanted))
+    trainable, everything = model.get_nb_trainable_parameters()
+    shape = shape_of(tiny_base, 8, targets)
+    assert (shape.parameters, shape.trainable) == (parameters, trainable)
+    assert everything == parameters + trainable
+    assert (shape.layers, shape.hidden, shape.mlp, shape.vocabulary) == (2, 64, 128, 8192)
+
+
+def test_memory_grows_with_the_batch_the_length_and_the_number_format(spec, tiny_base):
+    shape = shape_of(tiny_base, 8, ("q_proj",))
+    small = memory_bytes(spec, 128, shape, "bfloat16")
+    assert small > shape.parameters * 2
+    assert memory_bytes(replace(spec, batch_size=32), 128, shape, "bfloat16") > small
+    assert memory_bytes(spec, 256, shape, "bfloat16") > small
+    assert memory_bytes(spec, 128, shape, "float32") > small
+
+
+def test_no_time_is_given_before_a_run_has_measured_it(spec, cpu, tmp_path):
+    made = preview(spec, tmp_path, cpu).estimate
+    assert (made.seconds, made.measured_by) == (None, None)
+
+
+def test_the_time_is_that_of_a_run_with_this_base_on_this_device(spec, cpu, tmp_path):
+    finished_run(tmp_path, spec, cpu.badge)
+    made = preview(spec, tmp_path, cpu).estimate
+    assert made.measured_by == "measured-1"
+    assert made.seconds == pytest.approx(made.tokens / 500)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_precision_chosen_by_hand_is_timed_by_runs_of_that_precision(spec, cpu, tmp_path, precision):
+    import torch
+
+    other = replace(cpu, dtype=torch.bfloat16)
+    finished_run(tmp_path, spec, cpu.badge, tokens_per_second=100, name="slow")
+    finished_run(tmp_path, spec, other.badge, tokens_per_second=900, name="fast")
+    for device in (cpu, other):
+        made = preview(replace(spec, precision=precision), tmp_path, device).estimate
+        assert made.measured_by == {"float32": "slow", "bfloat16": "fast"}[precision]
+
+
+def test_other_bases_other_devices_and_short_runs_measure_nothing(spec, cpu, tmp_path):
+    finished_run(tmp_path, spec, "CUDA · H200 · bfloat16", name="other-device")
+    finished_run(tmp_path, spec, cpu.badge, steps=5, name="too-short")
+    finished_run(tmp_path, replace(spec, base_model="medqa-nano"), cpu.badge, name="other-base")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "spec.json").write_text("{")
+    assert pace(spec.base_model, cpu.badge, tmp_path) is None
+
+
+def test_fewer_examples_than_a_batch_are_not_counted_twice(spec, tiny_base):
+    made = estimate(replace(spec, epochs=1), [50, 70], 4, shape_of(tiny_base, 8, ("q_proj",)), "float32", None)
+    assert (made.steps, made.tokens) == (1, 240)
+
+
+def test_a_base_that_is_not_there_is_the_error_the_run_would_give(spec, cpu, tmp_path, no_hub):
+    with pytest.raises(ModelError, match="medqa-tests/none can't be reached"):
+        preview(replace(spec, base_model="medqa-tests/none"), tmp_path, cpu)
+
+
+def test_a_base_with_a_damaged_config_is_told_by_its_name(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "no-such-type"}))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match=str(tmp_path)):
+        shape_of(str(tmp_path), 8, ("q_proj",))

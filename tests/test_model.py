@@ -1,0 +1,130 @@
+import json
+import shutil
+import time
+
+import pytest
+
+from medqa import model as models
+from medqa.engine import Engine
+from medqa.model import EMBEDDED, ModelError
+from medqa.question import Question
+
+pytestmark = pytest.mark.model
+
+CASE = Question("Which one is a drug?", ("heparin", "marrow", "a lesion"))
+
+
+def test_the_embedded_model_is_found_without_a_network(no_hub):
+    assert (models.locate(EMBEDDED) / "config.json").exists()
+
+
+@pytest.mark.parametrize("name", ["no-such-model", "/no/such/folder", "a/b/c", "../up"])
+def test_a_name_that_is_neither_folder_nor_hub_id_is_refused_by_name(no_hub, name):
+    with pytest.raises(ModelError) as refused:
+        models.locate(name)
+    assert f"“{name}”" in str(refused.value)
+    assert "neither a folder nor a Hub id" in str(refused.value)
+    assert "Give the path of a local folder" in str(refused.value)
+    assert f"choose {EMBEDDED}" in str(refused.value)
+
+
+@pytest.mark.parametrize("there", [[], ["config.json"], ["model.safetensors"], ["config.json", "pytorch_model.bin"]])
+def test_a_folder_without_a_model_is_refused_with_what_is_wanted(tmp_path, there):
+    for name in there:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(ModelError, match=r"holds no model: config\.json and \.safetensors files are wanted") as refused:
+        models.locate(str(tmp_path))
+    assert f"choose {EMBEDDED}" in str(refused.value)
+
+
+def test_an_unreachable_hub_id_is_told_within_seconds_with_both_ways_out(no_hub):
+    began = time.monotonic()
+    with pytest.raises(ModelError) as refused:
+        models.load_tokenizer("medqa-tests/no-such-model")
+    assert time.monotonic() - began < 5
+    said = str(refused.value)
+    assert said.startswith("The base model medqa-tests/no-such-model can't be reached on the Hub")
+    assert "path of a local folder" in said
+    assert f"choose {EMBEDDED}, which needs no network" in said
+
+
+def test_a_damaged_model_is_told_by_its_name(tmp_path, tiny_base, cpu):
+    folder = shutil.copytree(tiny_base, tmp_path / "damaged")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ModelError, match=f"The base model {folder} can't be loaded"):
+        models.load_base(str(folder), cpu)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
+def test_a_model_with_an_unreadable_file_is_told_by_its_name(tmp_path, tiny_base, cpu, file):
+    folder = shutil.copytree(tiny_base, tmp_path / "damaged")
+    (folder / file).write_text("{")
+    with pytest.raises(ModelError, match=str(folder)):
+        models.load_tokenizer(str(folder))
+        models.load_base(str(folder), cpu)
+
+
+def test_a_tokenizer_without_chat_template_is_refused(tmp_path, tiny_base):
+    folder = shutil.copytree(tiny_base, tmp_path / "plain")
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(ModelError, match=r"has no chat template\. Choose a chat or instruct model"):
+        models.load_tokenizer(str(folder))
+
+
+def test_a_tokenizer_without_padding_token_pads_with_its_end_token(tmp_path, tiny_base):
+    folder = shutil.copytree(tiny_base, tmp_path / "unpadded")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    del config["pad_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    tokenizer = models.load_tokenizer(str(folder))
+    assert tokenizer.pad_token == tokenizer.eos_token == "<|im_end|>"
+
+
+def test_the_revision_changes_with_the_weights_alone(tmp_path, tiny_base):
+    folder = shutil.copytree(tiny_base, tmp_path / "copy")
+    assert models.revision(str(folder)) == models.revision(tiny_base)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes() + b" ")
+    assert models.revision(str(folder)) != models.revision(tiny_base)
+
+
+def test_a_model_is_loaded_once(tiny_base, cpu):
+    assert models.load(tiny_base, cpu) is models.load(tiny_base, cpu)
+    models.load.cache_clear()
+
+
+def damaged(folder):
+    weights = folder / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+
+def of_other_layers(folder):
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | {"target_modules": ["o_proj"]}))
+
+
+def of_a_wider_model(folder):
+    from safetensors.torch import load_file, save_file
+
+    weights = folder / "adapter_model.safetensors"
+    save_file({name: value.repeat(2, 1) for name, value in load_file(weights).items()}, weights)
+
+
+@pytest.mark.parametrize("fault", [damaged, of_other_layers, of_a_wider_model])
+@pytest.mark.parametrize("attached_before", [False, True], ids=["first", "after another"])
+def test_an_adapter_that_does_not_fit_is_refused_and_leaves_the_answers_alone(
+    loaded, make_adapter, tmp_path, fault, attached_before
+):
+    engine = Engine(loaded)
+    base = engine.score(CASE).log_probabilities
+    good = make_adapter(tmp_path / "good", seed=1)
+    if attached_before:
+        engine.score(CASE, good)
+    bad = make_adapter(tmp_path / "bad", seed=2)
+    fault(bad)
+    for _ in range(2):
+        with pytest.raises(ModelError, match="bad can't be used with"):
+            engine.score(CASE, bad)
+        assert engine.score(CASE).log_probabilities == pytest.approx(base, abs=1e-5)
+    assert engine.score(CASE, good).log_probabilities != pytest.approx(base, abs=0.01)
