@@ -33,7 +33,7 @@ def test_what_is_outside_a_range_is_refused_with_the_field_its_value_and_the_ran
     for outside in (low - 1, high + 1):
         [(name, sentence)] = faults(**{field: outside}).items()
         assert name == field
-        assert sentence.startswith(f"{field.replace('_', ' ').capitalize()} is {outside!r};")
+        assert sentence.startswith(f"{told(field, 'label')} is {outside!r};")
         assert "it should be from " in sentence
         assert unit in sentence
 

@@ -27,9 +27,12 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
         inputs = form(settings)
         with gr.Group():
             upload = gr.File(
-                label="Your own questions (CSV, JSON or JSONL)", file_types=[".csv", ".json", ".jsonl"], type="filepath",
-                elem_id="upload", height=120,
-            )  # fmt: skip
+                label="Your own questions (CSV, JSON or JSONL)",
+                file_types=[".csv", ".json", ".jsonl"],
+                type="filepath",
+                elem_id="upload",
+                height=120,
+            )
             uploaded = gr.HTML(elem_id="uploaded", elem_classes="mq-message", padding=False)
     with gr.Accordion("Preview and estimate", open=False):
         look = gr.Button("Show three training examples and an estimate", size="sm", elem_id="preview")

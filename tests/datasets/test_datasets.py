@@ -145,7 +145,7 @@ def test_a_hub_without_a_validation_split_is_scored_on_its_test_split(monkeypatc
 
 
 def test_five_options_come_from_a_local_copy_only():
-    with pytest.raises(DatasetError, match="medqa_usmle_5 is loaded from a local copy only.*MEDQA_DATA"):
+    with pytest.raises(DatasetError, match=r"medqa_usmle_5 is loaded from a local copy only.*MEDQA_DATA"):
         load("medqa_usmle_5")
 
 

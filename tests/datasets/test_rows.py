@@ -81,7 +81,7 @@ def test_a_four_means_counting_from_one():
 
 
 def test_zero_and_four_together_are_refused():
-    with pytest.raises(DatasetError, match="two countings are mixed.*cop_base=0"):
+    with pytest.raises(DatasetError, match=r"two countings are mixed.*cop_base=0"):
         cop_base([{"cop": 0}, {"cop": 4}])
 
 

@@ -66,12 +66,12 @@ def test_a_file_that_cannot_be_read_is_said_with_its_line(tmp_path, name, conten
 def test_a_file_over_the_limit_is_refused(tmp_path):
     path = tmp_path / "own.csv"
     path.write_text("q,A,B,answer\nWhich?,x,y,A\n")
-    with pytest.raises(DatasetError, match="own.csv has 26 bytes, the limit is 10"):
+    with pytest.raises(DatasetError, match=r"own.csv has 26 bytes, the limit is 10"):
         read_rows(path, max_bytes=10)
 
 
 def test_a_missing_file_is_said(tmp_path):
-    with pytest.raises(DatasetError, match="gone.csv can't be read: No such file"):
+    with pytest.raises(DatasetError, match=r"gone.csv can't be read: No such file"):
         read_rows(tmp_path / "gone.csv")
 
 
@@ -161,7 +161,7 @@ def test_a_number_counts_as_the_whole_column_shows(keys, read):
 
 
 def test_a_number_that_may_count_either_way_is_asked_about():
-    with pytest.raises(DatasetError, match="column answer may count from 0 or from 1.*cop_base=0"):
+    with pytest.raises(DatasetError, match=r"column answer may count from 0 or from 1.*cop_base=0"):
         to_questions(plain(1, 2), "own")
     assert keys_of(to_questions(plain(1, 2), "own", cop_base=0)) == ["B", "C"]
     assert keys_of(to_questions(plain(1, 2), "own", cop_base=1)) == ["A", "B"]
