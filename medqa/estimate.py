@@ -162,9 +162,12 @@ def shape_of(base_model: str, rank: int, targets: tuple[str, ...]) -> Shape:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from medqa.model import locate
+    from medqa.model import ModelError, locate
 
-    config = AutoConfig.from_pretrained(locate(base_model), local_files_only=True, trust_remote_code=False)
+    try:
+        config = AutoConfig.from_pretrained(locate(base_model), local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The configuration of {base_model} can't be loaded: {error}") from error
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     head = model.get_output_embeddings()

@@ -2,11 +2,14 @@
 
 import json
 import shutil
+import time
 
 import pytest
 
+from medqa import launch, runs
 from medqa.question import Question
 from medqa.settings import ASSETS
+from medqa.spec import RunSpec
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 DRUGS = ("warfarin", "heparin", "aspirin", "digoxin", "morphine", "atropine")
@@ -129,3 +132,56 @@ def no_hub(monkeypatch, tmp_path):
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # the discard port: nobody listens there
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+
+
+@pytest.fixture(scope="session")
+def tiny_spec(tiny_base, questions_file) -> RunSpec:
+    """About a hundred steps of a few milliseconds each, in float32, so that two runs can be compared."""
+    return RunSpec(
+        name="tiny-1",
+        base_model=tiny_base,
+        dataset=questions_file,
+        epochs=8,
+        batch_size=4,
+        learning_rate=1e-2,
+        lora_rank=4,
+        max_length=128,
+        precision="float32",
+        evaluation_questions=5,
+        evaluations=2,
+    )
+
+
+@pytest.fixture(scope="session")
+def wait_for():
+    """wait_for(run, condition): the run's progress once the condition holds of it; fails with the process's log."""
+
+    def wait(run, condition, seconds=90):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            seen = runs.progress_of(run)
+            if condition(seen):
+                return seen
+            if seen.status == "failed":
+                break
+            time.sleep(0.02)
+        pytest.fail(f"{seen.status} at step {seen.step}: {seen.reason}\n{(run.folder / 'process.log').read_text()}")
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def on_one_cpu_thread():
+    """Training processes started meanwhile keep off the GPU and leave the other cores alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDQA_DEVICE", "cpu")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny_spec, tmp_path_factory, wait_for, on_one_cpu_thread) -> runs.Run:
+    """A run that a training process of its own made from start to end. Shared: copy it before changing it."""
+    run = launch.start(tiny_spec, tmp_path_factory.mktemp("finished"))
+    wait_for(run, lambda seen: seen.status == "done" and not run.alive)
+    return run

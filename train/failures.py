@@ -10,8 +10,8 @@ from medqa.datasets.rows import DatasetError
 from medqa.model import ModelError
 from medqa.spec import RunSpec
 
-# What the libraries below say when a write finds no room; safetensors raises its own type with this text.
-NO_ROOM = "No space left on device"
+# What the libraries below say when a write finds no room, each in a type of its own: safetensors, and torch.save.
+NO_ROOM = ("No space left on device", "PytorchStreamWriter failed writing", "inline_container.cc")
 
 
 class TrainingFailed(RuntimeError):
@@ -34,7 +34,7 @@ def sentence_for(error: BaseException, spec: RunSpec) -> str:
             "The device is out of memory even with one example at a time. "
             f"Lower the maximum length ({spec.max_length}), or choose a smaller base model."
         )
-    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or NO_ROOM in str(error):
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(text in str(error) for text in NO_ROOM):
         return "The disk is full. Free some space, then resume: the last whole checkpoint is kept."
     first_line = (str(error).strip() or "no message").splitlines()[0]
     return f"Training ended with {type(error).__name__}: {first_line[:300]}. The run's process.log has the details."

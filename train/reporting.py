@@ -50,7 +50,7 @@ class HeldOut:
         loss, tokens = 0.0, 0
         for batch in length_batches([len(e.input_ids) for e in self.examples], self.tokens_per_batch):
             inputs = collate([self.examples[i] for i in batch])
-            inputs = {name: inputs[name].to(model.device) for name in ("input_ids", "attention_mask", "labels")}
+            inputs = {name: inputs[name].to(model.device) for name in ("input_ids", "labels")}
             loss += label_loss(model, inputs).item()
             tokens += int((inputs["labels"] != -100).sum())
         model.train(was_training)

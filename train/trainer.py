@@ -28,7 +28,7 @@ class Examples(Dataset):
 
 
 def collate(examples: Sequence[Example]) -> dict[str, Tensor | int]:
-    """`input_ids`, `attention_mask` and `labels`, each [examples, longest], padded on the right; labels not shifted.
+    """`input_ids` and `labels`, each [examples, longest], padded on the right; labels not shifted.
 
     `tokens` counts what is not padding, as a plain number: counting on the GPU would make it wait.
     """
@@ -36,7 +36,6 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor | int]:
     padding = [longest - len(example.input_ids) for example in examples]
     return {
         "input_ids": torch.tensor([[*e.input_ids, *[0] * pad] for e, pad in zip(examples, padding, strict=True)]),
-        "attention_mask": torch.tensor([[1] * (longest - pad) + [0] * pad for pad in padding]),
         "labels": torch.tensor([e.labels + [-100] * pad for e, pad in zip(examples, padding, strict=True)]),
         "tokens": sum(len(example.input_ids) for example in examples),
     }
@@ -47,12 +46,13 @@ def label_loss(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
 
     The output layer runs on their positions alone: for Qwen3 it is 151,936 wide, and prompts are most of an example.
     """
-    hidden = model.get_decoder()(
-        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-    ).last_hidden_state
     targets = inputs["labels"][:, 1:]
     labelled = targets != -100
-    logits = model.get_output_embeddings()(hidden[:, :-1][labelled])
+    # LoRA's float32 matrices multiply in bfloat16 beside a bfloat16 base; the update stays float32.
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=model.dtype == torch.bfloat16):
+        # No attention mask: padding is on the right and attention is causal; a mask would keep SDPA off its fast path.
+        hidden = model.get_decoder()(input_ids=inputs["input_ids"], use_cache=False).last_hidden_state
+        logits = model.get_output_embeddings()(hidden[:, :-1][labelled])
     return functional.cross_entropy(logits.float(), targets[labelled], reduction="sum")
 
 
