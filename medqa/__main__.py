@@ -1,3 +1,5 @@
+"""`python -m medqa`: the entry of the command line."""
+
 import sys
 
 from medqa.commands import main

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftConfig, PeftModel
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
@@ -126,6 +126,10 @@ class Loaded:
             self._attached.move_to_end(key)
             return
         try:
+            with safe_open(folder / "adapter_model.safetensors", "pt") as weights:
+                if any(".lm_head." in name for name in weights.keys()):  # noqa: SIM118
+                    # Answers are scored with the output layer's own weights, in float32.
+                    raise ValueError("it changes the output layer, lm_head, which is not supported")
             with torch.inference_mode(False):
                 config = PeftConfig.from_pretrained(str(folder), local_files_only=True)
                 config.inference_mode = True

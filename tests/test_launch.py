@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from medqa import launch, runs
-from medqa.runs import EventWriter, Run, RunError
+from medqa.runs import EventWriter, RunError
 from medqa.spec import RunSpec, SpecError
 
 SPEC = RunSpec(name="quick-1")
@@ -66,7 +66,7 @@ def test_the_run_outlives_the_servers_terminal(tmp_path, stand_in):
 
 def test_a_second_start_says_who_holds_the_device_and_makes_no_folder(tmp_path, stand_in):
     launch.start(SPEC, tmp_path)
-    with pytest.raises(RunError, match="busy with the run “quick-1”. Wait until it ends, or stop it first"):
+    with pytest.raises(RunError, match=r"busy with the run “quick-1”\. Wait until it ends, or stop it first"):
         launch.start(replace(SPEC, name="quick-2"), tmp_path)
     assert not (tmp_path / "quick-2").exists()
     stand_in()
@@ -88,7 +88,7 @@ def test_looking_at_a_run_disturbs_no_start(tmp_path, stand_in):
 def test_a_taken_name_is_refused(tmp_path, stand_in):
     launch.start(SPEC, tmp_path)
     stand_in()
-    with pytest.raises(RunError, match="There is a run “quick-1” already. Choose another name"):
+    with pytest.raises(RunError, match=r"There is a run “quick-1” already\. Choose another name"):
         launch.start(SPEC, tmp_path)
     assert len(stand_in.started) == 1
 
@@ -132,7 +132,7 @@ def test_a_living_run_is_not_resumed_a_second_time(tmp_path, stand_in):
 
 def test_a_run_is_deleted_only_when_it_is_over(tmp_path, stand_in):
     run = launch.start(SPEC, tmp_path)
-    with pytest.raises(RunError, match="quick-1 is running. Stop it first"):
+    with pytest.raises(RunError, match=r"quick-1 is running\. Stop it first"):
         launch.delete(run)
     stand_in()
     launch.delete(run)

@@ -111,7 +111,15 @@ def of_a_wider_model(folder):
     save_file({name: value.repeat(2, 1) for name, value in load_file(weights).items()}, weights)
 
 
-@pytest.mark.parametrize("fault", [damaged, of_other_layers, of_a_wider_model])
+def of_the_output_layer(folder):
+    from safetensors.torch import load_file, save_file
+
+    weights = folder / "adapter_model.safetensors"
+    renamed = {name.replace("model.layers.0.self_attn.q_proj", "lm_head"): v for name, v in load_file(weights).items()}
+    save_file(renamed, weights)
+
+
+@pytest.mark.parametrize("fault", [damaged, of_other_layers, of_a_wider_model, of_the_output_layer])
 @pytest.mark.parametrize("attached_before", [False, True], ids=["first", "after another"])
 def test_an_adapter_that_does_not_fit_is_refused_and_leaves_the_answers_alone(
     loaded, make_adapter, tmp_path, fault, attached_before

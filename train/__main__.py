@@ -22,7 +22,8 @@ def main(folder: str) -> int:
 
         # The events share the disk with the checkpoint that has just filled it.
         (run.folder / "reserve").unlink(missing_ok=True)
-        write("failed", reason=sentence_for(error, run.spec))
+        # A new writer, because it mends the line that was cut when the disk filled.
+        EventWriter(run)("failed", reason=sentence_for(error, run.spec))
         raise
     finally:
         (run.folder / "reserve").unlink(missing_ok=True)

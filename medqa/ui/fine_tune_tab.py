@@ -52,13 +52,13 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     curves = gr.HTML(elem_id="curves", padding=False)
     with gr.Accordion("Log", open=False):
         log = gr.HTML(elem_id="log")
-    sent = gr.State("")
+    sent = gr.State(())
     timer = gr.Timer(POLL_SECONDS)
 
     boxes = list(inputs.values())
     private = {"api_visibility": "private"}
     quiet = {"show_progress": "hidden", **private}
-    panel = [live, curves, log, stop, resume, use, sent]
+    panel = [shown, live, curves, log, stop, resume, use, sent]
 
     preset.change(lambda chosen: from_preset(chosen, settings), preset, [summary, *boxes], **quiet)
     upload.upload(lambda path: keep_upload(path, settings), upload, [inputs["dataset"], uploaded], **private)
@@ -67,7 +67,7 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     def begin(preset_name: str, run_name: str, *values):
         return started(settings, preset_name, run_name, values)
 
-    def poll(run_name: str | None, already: str):
+    def poll(run_name: str | None, already: tuple):
         return panel_of(settings, run_name, already)
 
     start.click(begin, [preset, name, *boxes], [problem, shown, name], concurrency_id="launch", **quiet).then(
@@ -77,7 +77,7 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     resume.click(lambda run_name: resumed(settings, run_name), shown, problem, concurrency_id="launch", **quiet).then(
         poll, [shown, sent], panel, **quiet
     )
-    shown.change(lambda run_name: panel_of(settings, run_name, ""), shown, panel, **quiet)
+    shown.change(lambda run_name: panel_of(settings, run_name, ()), shown, panel, **quiet)
     timer.tick(poll, [shown, sent], panel, queue=False, **quiet)
     return shown, use
 
@@ -135,21 +135,29 @@ def seen(run: Run) -> Progress:
     return runs.progress_of(run, _reader(run.folder, (run.folder / "spec.json").stat().st_mtime_ns))
 
 
-def panel_of(settings: Settings, run_name: str | None, already: str) -> list:
-    """What the page shows of a run; nothing is sent while nothing has changed."""
-    try:
-        run = runs.named(settings.runs, run_name) if run_name else None
-    except RunError:
-        run = None
+def panel_of(settings: Settings, run_name: str | None, already: tuple) -> list:
+    """What the page shows of a run. `already` is what it was sent last: nothing is sent while nothing has changed.
+
+    The choice of runs is part of it: a run started in another browser turns up here too. It is sent only when it has
+    changed, because that closes an open list.
+    """
+    names = _run_names(settings)
+    choices = gr.skip() if already and already[0] == names else gr.update(choices=names)
+    run = runs.named(settings.runs, run_name) if run_name in names else None
     if run is None:
-        return ["", "", "", gr.update(interactive=False), gr.update(visible=False), gr.update(visible=False), ""]
+        if already == (names,):
+            return [gr.skip()] * 8
+        hidden = gr.update(visible=False)
+        newest = gr.update(choices=names, value=_newest(settings))
+        return [newest, "", "", "", gr.update(interactive=False), hidden, hidden, (names,)]
     progress = seen(run)
     stopping = run.stop_file.exists()
-    version = f"{run.name} {progress.status} {len(progress.steps)} {progress.step} {len(progress.evaluations)} " \
-              f"{len(progress.messages)} {stopping} {run.has_adapter}"  # fmt: skip
+    counts = (progress.step, len(progress.steps), len(progress.evaluations), len(progress.messages))
+    version = (names, run.name, progress.status, counts, stopping, run.has_adapter, progress.resumable)
     if version == already:
-        return [gr.skip()] * 7
+        return [gr.skip()] * 8
     return [
+        choices,
         views.run_panel(run, progress),
         run_charts(progress),
         views.log([*progress.messages, *progress.evaluations]),

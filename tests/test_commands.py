@@ -1,0 +1,265 @@
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from medqa import launch
+from medqa.commands import main
+from medqa.runs import EventWriter, Run
+from medqa.settings import ROOT
+
+pytestmark = pytest.mark.model
+
+PASTED = """A patient of 27 years took heparin for 7 days. Which drug was it?
+A) warfarin
+B) heparin
+C) aspirin
+"""
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch, tiny_base, tmp_path):
+    monkeypatch.setenv("MEDQA_DEVICE", "cpu")
+    monkeypatch.setenv("MEDQA_BASE_MODEL", tiny_base)
+    monkeypatch.setenv("MEDQA_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("MEDQA_MAX_EXPLANATION_TOKENS", "8")
+    monkeypatch.delenv("HSA_OVERRIDE_GFX_VERSION", raising=False)
+
+
+@pytest.fixture
+def with_finished_run(monkeypatch, finished_run):
+    monkeypatch.setenv("MEDQA_RUNS", str(finished_run.folder.parent))
+    return finished_run.name
+
+
+@pytest.fixture
+def said(capsys):
+    """said(*arguments): exit code, standard output and standard error of `python -m medqa`, in this process."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = main(list(arguments))
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture
+def pasted(monkeypatch):
+    def paste(text):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+    return paste
+
+
+def test_the_doctor_reports_the_machine_from_a_plain_command_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "medqa", "doctor", "--json"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, env={**os.environ, "HSA_OVERRIDE_GFX_VERSION": "9.4.2"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["device"] == "cpu"
+    assert facts["dtype"] in ("bfloat16", "float32")
+    assert {"hardware", "reason", "build", "memory_gb", "python", "versions", "runs", "base_model"} <= facts.keys()
+    assert {"torch", "transformers", "peft", "gradio"} <= facts["versions"].keys()
+    [warning] = facts["warnings"]
+    assert "HSA_OVERRIDE_GFX_VERSION is set to '9.4.2'" in warning
+
+
+def test_the_doctor_reads_as_text_too(said):
+    code, out, _ = said("doctor")
+    assert code == 0
+    assert "device: cpu" in out
+    assert "warnings: none" in out
+
+
+def test_an_answer_as_json_has_a_share_for_each_letter(said, pasted, tiny_base):
+    pasted(PASTED)
+    code, out, _ = said("ask", "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert list(answer["probabilities"]) == ["A", "B", "C"]
+    assert sum(answer["probabilities"].values()) == pytest.approx(1)
+    assert answer["letter"] == max(answer["probabilities"], key=answer["probabilities"].get)
+    assert (answer["adapter"], answer["base"]) == (None, tiny_base)
+    assert isinstance(answer["explanation"], str)
+    assert (answer["key"], answer["correct"]) == (None, None)
+
+
+def test_a_key_pasted_along_is_judged_and_not_shown_to_the_model(said, pasted):
+    pasted(PASTED)
+    _, without, _ = said("ask", "--json")
+    pasted(PASTED + "Answer: B\n")
+    _, with_key, _ = said("ask", "--json")
+    without, with_key = json.loads(without), json.loads(with_key)
+    assert with_key["key"] == "B"
+    assert with_key["correct"] == (with_key["letter"] == "B")
+    assert with_key["probabilities"] == pytest.approx(without["probabilities"])
+
+
+def test_an_adapter_is_asked_by_its_runs_name(said, pasted, with_finished_run, tiny_base):
+    pasted(PASTED)
+    base = json.loads(said("ask", "--json")[1])
+    pasted(PASTED)
+    answer = json.loads(said("ask", "--json", "--adapter", with_finished_run)[1])
+    assert (answer["adapter"], answer["base"]) == (with_finished_run, tiny_base)
+    assert answer["probabilities"] != pytest.approx(base["probabilities"], abs=0.05)
+
+
+def test_an_answer_as_text_shows_every_option_and_who_answered(said, pasted, with_finished_run):
+    pasted(PASTED)
+    code, out, _ = said("ask", "--adapter", with_finished_run)
+    assert code == 0
+    assert out[:2] in ("A)", "B)", "C)")
+    for option in ("warfarin", "heparin", "aspirin"):
+        assert option in out
+    assert f"with {with_finished_run}. Not medical advice." in out
+
+
+def test_an_evaluation_as_json_counts_overall_and_by_subject(said, questions_file):
+    code, out, _ = said("evaluate", "--dataset", questions_file, "--split", "train", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert report["accuracy"] == report["correct"] / report["total"]
+    low, high = report["interval_95"]
+    assert 0 <= low <= report["accuracy"] <= high <= 1
+    assert set(report["by_subject"]) == {"Pharmacology", "Medicine"}
+    assert sum(subject["total"] for subject in report["by_subject"].values()) == report["total"]
+    assert sum(subject["correct"] for subject in report["by_subject"].values()) == report["correct"]
+    assert (report["dataset"], report["split"], report["adapter"]) == (questions_file, "train", None)
+
+
+def test_an_evaluation_takes_the_held_out_questions_by_default(said, questions_file, with_finished_run):
+    report = json.loads(said("evaluate", "--dataset", questions_file, "--adapter", with_finished_run, "--json")[1])
+    assert report["split"] == "validation"
+    assert 0 < report["total"] < 30
+    assert report["adapter"] == with_finished_run
+
+
+def test_the_evaluation_of_an_adapter_is_what_its_run_measured(said, questions_file, with_finished_run, finished_run):
+    limit = json.loads((finished_run.adapter / "medqa.json").read_text())["scores"]["validation"]["after"]
+    everything = json.loads(said("evaluate", "--dataset", questions_file, "--adapter", with_finished_run, "--json")[1])
+    assert limit["correct"] <= everything["correct"]
+    assert everything["total"] - everything["correct"] >= limit["total"] - limit["correct"]
+
+
+def test_an_evaluation_can_be_limited(said, questions_file):
+    report = json.loads(said("evaluate", "--dataset", questions_file, "--limit", "3", "--json")[1])
+    assert report["total"] == 3
+
+
+def test_an_evaluation_as_text_names_share_interval_and_chance(said):
+    code, out, _ = said("evaluate", "--limit", "5")
+    assert code == 0
+    assert " % right: " in out
+    assert "95 % interval" in out
+    assert "chance" in out
+
+
+def test_the_adapters_are_listed_with_their_cards(said, with_finished_run, tiny_base):
+    [adapter] = json.loads(said("adapters", "--json")[1])
+    assert (adapter["name"], adapter["base"], adapter["base_model"]) == (with_finished_run, tiny_base, tiny_base)
+    assert {"scores", "spec", "rows_sha256", "folder"} <= adapter.keys()
+    assert with_finished_run in said("adapters")[1]
+
+
+def test_without_adapters_it_says_how_to_make_one(said):
+    assert said("adapters", "--json")[:2] == (0, "[]\n")
+    assert "python -m medqa train" in said("adapters")[1]
+
+
+def test_an_error_is_one_sentence_and_exit_code_two(said, pasted, with_finished_run):
+    pasted("Is this a question?")
+    cases = {
+        ("ask",): "option",
+        (
+            "evaluate",
+            "--adapter",
+            "nobody-1",
+        ): f"There is no adapter “nobody-1”. Adapters of finished runs: {with_finished_run}",
+        ("evaluate", "--dataset", "/no/such.csv"): "There is no data set /no/such.csv",
+        ("evaluate", "--split", "dev"): "handbook has no split dev",
+        ("evaluate", "--limit", "0"): "0 examples asked for",
+        ("train", "--set", "lora_rank=many"): "lora_rank can't be “many”",
+        ("train", "--set", "lora_rank"): "is not FIELD=VALUE",
+        ("train", "--set", "rank=8"): "is not FIELD=VALUE",
+        ("train", "--name", "Quick 1"): "The name “Quick 1” should be",
+    }
+    for arguments, sentence in cases.items():
+        code, out, error = said(*arguments)
+        assert (code, out) == (2, ""), arguments
+        assert error.startswith("medqa: "), arguments
+        assert sentence in error, arguments
+        assert "Traceback" not in error, arguments
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("MEDQA_BASE_MODEL", "/no/such/model", "There is no base model “/no/such/model”"),
+        ("MEDQA_DEVICE", "tpu", "MEDQA_DEVICE is 'tpu'"),
+        ("MEDQA_PORT", "high", "MEDQA_PORT is 'high'; it should be a whole number"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_told_by_its_variable_and_value(
+    said, pasted, monkeypatch, variable, value, sentence
+):
+    monkeypatch.setenv(variable, value)
+    pasted(PASTED)
+    code, _, error = said("ask")
+    assert code == 2
+    assert sentence in error
+
+
+def test_a_question_over_the_limit_is_told_with_its_length(said, pasted, monkeypatch):
+    monkeypatch.setenv("MEDQA_MAX_QUESTION_TOKENS", "50")
+    pasted(PASTED)
+    code, _, error = said("ask")
+    assert code == 2
+    assert "the limit is 50" in error
+
+
+def test_an_unknown_command_or_preset_is_refused_with_those_there_are(said, capsys):
+    for arguments in (["dance"], ["train", "--preset", "slow"], []):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 2
+    assert "quick" in capsys.readouterr().err
+
+
+def test_training_in_the_foreground_ends_with_the_scores(said, tiny_base, questions_file, on_one_cpu_thread, tmp_path):
+    code, out, error = said(
+        "train", "--name", "mine-1", "--set", f"base_model={tiny_base}", f"dataset={questions_file}", "epochs=0.1",
+        "evaluation_questions=3", "max_length=128", "lora_rank=2",
+    )  # fmt: skip
+    assert code == 0, error
+    assert f"mine-1: done at step 1, adapter in {tmp_path / 'runs' / 'mine-1' / 'adapter'}" in out
+    assert "validation: before " in out
+    assert "/3, after " in out
+
+
+@pytest.mark.parametrize(
+    ("last", "code", "sentence"),
+    [
+        ({"event": "failed", "reason": "The disk is full."}, 1, "medqa: The disk is full."),
+        ({"event": "stopped", "step": 3}, 3, ""),
+        ({"event": "started"}, 1, "ended without a word"),
+    ],
+    ids=["failed", "stopped", "killed"],
+)
+def test_a_training_that_does_not_finish_says_why_with_its_exit_code(said, monkeypatch, last, code, sentence):
+    def start(spec, folder):
+        run = Run(folder / spec.name)
+        run.folder.mkdir()
+        EventWriter(run)(**last)
+        return run
+
+    monkeypatch.setattr(launch, "start", start)
+    ended, _, error = said("train")
+    assert ended == code
+    assert sentence in error
