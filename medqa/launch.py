@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medqa import runs
-from medqa.runs import RESERVE_BYTES, Run, RunError
+from medqa.runs import RESERVE_BYTES, EventWriter, Run, RunError
 from medqa.settings import ROOT
 from medqa.spec import RunSpec, checked
 
@@ -29,13 +29,9 @@ def start(spec: RunSpec, folder: Path) -> Run:
     with runs.holding(folder / ".device.lock", BUSY) as device_lock:
         try:
             run.folder.mkdir()
+            run.write_spec(spec)
         except FileExistsError:
             raise RunError(f"There is a run “{spec.name}” already. Choose another name, or resume that one.") from None
-        except OSError as error:
-            raise RunError(f"The folder {run.folder} can't be made: {error.strerror}. Set MEDQA_RUNS.") from error
-        try:
-            run.write_spec(spec)
-            (run.folder / "reserve").write_bytes(os.urandom(RESERVE_BYTES))
         except OSError as error:
             shutil.rmtree(run.folder, ignore_errors=True)
             raise RunError(f"The run's folder {run.folder} can't be written: {error.strerror}.") from error
@@ -48,21 +44,12 @@ def resume(run: Run) -> None:
     if not run.checkpoints():
         raise RunError(f"The run {run.name} has no checkpoint to go on from. Start it again under another name.")
     with runs.holding(run.folder.parent / ".device.lock", BUSY) as device_lock:
-        run.stop_file.unlink(missing_ok=True)
-        (run.folder / "reserve").write_bytes(os.urandom(RESERVE_BYTES))
-        _spawn(run, device_lock)
+        _spawn(run, device_lock, again=True)
 
 
 def stop(run: Run) -> None:
     """Ask the trainer to finish its step, save and leave. Returns at once."""
     run.stop_file.touch()
-
-
-def delete(run: Run) -> None:
-    """Remove a run with its adapter. Raises RunError while it is alive."""
-    if run.alive:
-        raise RunError(f"The run {run.name} is running. Stop it first.")
-    shutil.rmtree(run.folder)
 
 
 def free_name(prefix: str, folder: Path) -> str:
@@ -75,8 +62,15 @@ def with_free_name(spec: RunSpec, prefix: str, folder: Path) -> RunSpec:
     return spec if spec.name else replace(spec, name=free_name(prefix, folder))
 
 
-def _spawn(run: Run, device_lock: int) -> None:
+def _spawn(run: Run, device_lock: int, again: bool = False) -> None:
     with runs.holding(run.folder / "lock", f"The run {run.name} is running already.") as run_lock:
+        try:
+            (run.folder / "reserve").write_bytes(os.urandom(RESERVE_BYTES))
+            run.stop_file.unlink(missing_ok=True)
+            if again:
+                EventWriter(run)("resumed")
+        except OSError as error:
+            raise RunError(f"The run's folder {run.folder} can't be written: {error.strerror}.") from error
         os.ftruncate(device_lock, 0)
         os.pwrite(device_lock, run.name.encode(), 0)
         with (run.folder / "process.log").open("ab") as log:

@@ -15,6 +15,8 @@ from pathlib import Path
 from medqa.spec import RunSpec
 
 TERMINAL = ("done", "stopped", "failed")
+# "resumed" is the launcher's word, written while it holds the lock: the process itself needs a moment to speak.
+BEGINNINGS = ("started", "resumed")
 # Freed by the trainer when the disk is full, so that the event that says so can still be written.
 RESERVE_BYTES = 65_536
 
@@ -119,7 +121,7 @@ def holding(path: Path, what: str) -> Iterator[int]:
 
 
 class EventWriter:
-    """Appends events, each a whole line in one write. Only the trainer has one."""
+    """Appends events, each a whole line in one write. Only who holds the run's lock has one."""
 
     def __init__(self, run: Run) -> None:
         self.path = run.events_file
@@ -219,7 +221,7 @@ def progress(events: list[dict], alive: bool, has_checkpoint: bool) -> Progress:
             prepared = event
             steps = [e for e in steps if e["step"] <= event["from_step"]]
             evaluations = [e for e in evaluations if e["step"] <= event["from_step"]]
-        if kind == "started" or kind in TERMINAL:
+        if kind in BEGINNINGS or kind in TERMINAL:
             last = event
         scores = event.get("scores", scores)
     status = last["event"] if last.get("event") in TERMINAL else "running" if alive else "interrupted"

@@ -130,13 +130,13 @@ def test_a_living_run_is_not_resumed_a_second_time(tmp_path, stand_in):
     assert run.stop_file.exists()
 
 
-def test_a_run_is_deleted_only_when_it_is_over(tmp_path, stand_in):
+def test_a_resumed_run_shows_as_running_before_its_process_has_spoken(tmp_path, stand_in):
     run = launch.start(SPEC, tmp_path)
-    with pytest.raises(RunError, match=r"quick-1 is running\. Stop it first"):
-        launch.delete(run)
+    with_checkpoint(run)
+    EventWriter(run)("stopped", step=1)
     stand_in()
-    launch.delete(run)
-    assert runs.all_runs(tmp_path) == []
+    launch.resume(run)
+    assert runs.progress_of(run).status == "running"
 
 
 def test_a_process_that_dies_without_a_word_leaves_an_interrupted_run(tmp_path, stand_in):

@@ -144,10 +144,9 @@ class Reporter(TrainerCallback):
 
     def _judge(self, loss: float, step: int, learning_rate: float) -> None:
         self.losses.append(loss)
-        first, recent = self.losses[:STEPS_TO_JUDGE], self.losses[-STEPS_TO_JUDGE:]
-        if len(self.losses) < 2 * STEPS_TO_JUDGE:
-            return
-        rise = (sum(recent) - sum(first)) / STEPS_TO_JUDGE
+        recent = self.losses[-STEPS_TO_JUDGE:]
+        # The first loss is the untouched model's; a mean of several would have the explosion in it already.
+        rise = sum(recent) / len(recent) - self.losses[0]
         if rise > EXPLODED_BY_NATS:
             raise TrainingFailed(
                 f"The loss exploded: it rose by {rise:.1f} to {recent[-1]:.1f} by step {step}. The learning rate "

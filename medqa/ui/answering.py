@@ -49,7 +49,8 @@ class Engines:
         except ModelError as error:
             print(f"The base model could not be loaded ahead: {error}", flush=True)
 
-    def badge(self) -> str:
+    def hardware(self) -> tuple[str, list[str]]:
+        """The device in words, and what on this machine will bite."""
         from medqa import device
 
-        return device.choose(self.settings.device).badge
+        return device.choose(self.settings.device).badge, device.warnings()

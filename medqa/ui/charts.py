@@ -139,7 +139,7 @@ def _svg(title, series, x_last, low, high, unit, width, height, name) -> str:
         path = " ".join(f"{x},{y}" for x, y in points)
         parts.append(f'<polyline class="{s.style}" points="{path}"/>')
         tips = s.tips or [""] * len(points)
-        if s.marks:
+        if s.marks or len(points) == 1:
             parts += [
                 f'<circle class="{s.style}" cx="{x}" cy="{y}" r="4"><title>{escape(tip)}</title></circle>'
                 for (x, y), tip in zip(points, tips, strict=True)

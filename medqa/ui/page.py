@@ -48,7 +48,7 @@ def refreshed(settings: Settings) -> tuple:
 def badge(settings: Settings, engines: Engines) -> tuple:
     if not engines.is_ready(settings.base_model):
         return gr.skip(), gr.skip()
-    return views.header(engines.badge()), gr.Timer(active=False)
+    return views.header(*engines.hardware()), gr.Timer(active=False)
 
 
 def theme() -> gr.themes.Base:

@@ -25,10 +25,12 @@ STATUS_WORDS = {
 }
 
 
-def header(badge: str) -> str:
+def header(badge: str, warnings: Sequence[str] = ()) -> str:
     purpose = "Fine-tune a small language model on medical exam questions, then see it answer and explain."
     title = f'<h1>MedQA</h1><span class="mq-badge" title="What computes">{escape(badge)}</span>'
-    return f'<div class="mq-head">{title}<p>{purpose} <strong>{NOT_ADVICE}</strong></p></div>'
+    return f'<div class="mq-head">{title}<p>{purpose} <strong>{NOT_ADVICE}</strong></p></div>' + "".join(
+        map(error, warnings)
+    )
 
 
 def error(sentence: str) -> str:
@@ -191,8 +193,8 @@ def log(events: Sequence[dict]) -> str:
 
 def _said(event: dict) -> str:
     kind = event["event"]
-    if kind == "started":
-        return "The training process has started."
+    if kind in ("started", "resumed"):
+        return f"The training process {'has started' if kind == 'started' else 'is started again'}."
     if kind == "prepared":
         left = sum(event["left_out"].values())
         return (
