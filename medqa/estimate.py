@@ -11,6 +11,7 @@ from medqa import runs
 from medqa.spec import ALL_LINEAR, RunSpec
 
 if TYPE_CHECKING:
+    from medqa.datasets import Loaded
     from medqa.device import Device
 
 BYTES = {"bfloat16": 2, "float32": 4}
@@ -106,7 +107,7 @@ class Rendered:
 class Preview:
     examples: tuple[Rendered, ...]
     estimate: Estimate
-    left_out: dict[str, int]
+    loaded: Loaded
     sampled: int
     cut: int
     too_long: int
@@ -149,7 +150,7 @@ def preview(spec: RunSpec, folder: Path, device: Device, shown: int = 3, sample:
             for example in kept[:shown]
         ),
         estimate=estimate(spec, lengths, len(loaded.questions), shape, device.dtype_name, speed),
-        left_out=loaded.skipped_by_reason,
+        loaded=loaded,
         sampled=len(drawn),
         cut=sum(example.cut for example in kept),
         too_long=len(examples) - len(kept),

@@ -115,6 +115,7 @@ def _attempt(
     micro_batch: int,
 ) -> None:
     set_seed(spec.seed)
+    material.held_out.tokens_per_batch = EVALUATION_TOKENS[device.torch_name] * micro_batch // spec.batch_size
     model = _with_lora(spec, device)
     checkpoint = next(iter(run.checkpoints()), None)
     from_step = int(checkpoint.name.split("-")[1]) if checkpoint else 0
@@ -177,7 +178,7 @@ def _with_lora(spec: RunSpec, device: Device) -> PeftModel:
 
 
 def _arguments(run: Run, spec: RunSpec, device: Device, total: int, micro_batch: int) -> TrainingArguments:
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(run.folder / "checkpoints"),
         max_steps=total,
         per_device_train_batch_size=micro_batch,
@@ -197,6 +198,9 @@ def _arguments(run: Run, spec: RunSpec, device: Device, total: int, micro_batch:
         dataloader_pin_memory=device.torch_name == "cuda",
         seed=spec.seed,
     )
+    # One device per run: on a host with several, Trainer would wrap the model in DataParallel and multiply the batch.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def _facts(spec: RunSpec, device: Device, model: PeftModel, material: Material, micro_batch: int) -> dict:

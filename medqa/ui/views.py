@@ -268,15 +268,13 @@ def _estimate(made: Preview) -> str:
         else "time not yet measured on this device"
     )
     said = [f"{e.examples:,} examples, {e.steps:,} steps, about {e.tokens:,} tokens, {memory}; {time}."]
-    if made.left_out:
-        said.append(f"{sum(made.left_out.values())} rows can't be used{_reasons(made.left_out)}.")
     if made.cut:
         said.append(
             f"{made.cut} of {made.sampled} sampled explanations are longer than the maximum length and lose their end."
         )
     if made.too_long:
         said.append(f"{made.too_long} of {made.sampled} sampled questions are too long and are left out.")
-    return note(" ".join(said))
+    return note(" ".join(said)) + _left_out(made.loaded)
 
 
 def _training_example(example: Rendered) -> str:
@@ -289,14 +287,17 @@ def _training_example(example: Rendered) -> str:
 
 
 def upload_summary(name: str, loaded: Loaded) -> str:
-    """How many questions a file gives, and each row left out with its reason (the first hundred)."""
-    said = note(
-        f"{name}: {len(loaded.questions):,} training questions{', none left out' if not loaded.skipped else ''}."
-    )
+    """How many questions a file gives, and which of its rows give none."""
+    none = "" if loaded.skipped else ", none left out"
+    return note(f"{name}: {len(loaded.questions):,} training questions{none}.") + _left_out(loaded)
+
+
+def _left_out(loaded: Loaded) -> str:
+    """The rows that can't be used, each with its reason (the first hundred); "" when there are none."""
     if not loaded.skipped:
-        return said
+        return ""
     rows = "".join(f"<li>{escape(f'{row.source}: {row.reason}: {row.stem}')}</li>" for row in loaded.skipped[:100])
     more = len(loaded.skipped) - 100
     left = f"{len(loaded.skipped)} rows are left out{_reasons(loaded.skipped_by_reason)}"
     rest = f"<p>and {more} more</p>" if more > 0 else ""
-    return f"{said}<details><summary>{escape(left)}</summary><ul>{rows}</ul>{rest}</details>"
+    return f"<details><summary>{escape(left)}</summary><ul>{rows}</ul>{rest}</details>"

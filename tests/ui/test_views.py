@@ -361,7 +361,7 @@ def test_the_log_tells_the_base_models_measure_from_the_adapters():
 
 def previewed(seconds=None, measured_by=None, examples=(), left_out=(), cut=0, too_long=0):
     estimate = Estimate(1200, 75, 90_000, 2**30, seconds, measured_by)
-    return Tree(views.preview(Preview(examples, estimate, dict(left_out), 200, cut, too_long))).text
+    return Tree(views.preview(Preview(examples, estimate, Loaded((), left_out), 200, cut, too_long))).text
 
 
 def test_an_estimate_names_the_run_whose_pace_it_goes_by_or_admits_to_have_none():
@@ -372,15 +372,23 @@ def test_an_estimate_names_the_run_whose_pace_it_goes_by_or_admits_to_have_none(
 
 
 def test_a_preview_says_what_is_left_out_and_what_is_cut():
-    text = previewed(left_out={"no key": 3, "empty option": 2}, cut=7, too_long=1)
-    assert "5 rows can't be used (3 no key, 2 empty option)." in text
+    left_out = (
+        Skipped("mine:1", "no key", "Why"),
+        Skipped("mine:4", "empty option", "How"),
+        Skipped("mine:7", "no key", ""),
+    )
+    text = previewed(left_out=left_out, cut=7, too_long=1)
+    assert "3 rows are left out (2 no key, 1 empty option)" in text
+    assert "mine:4: empty option: How" in text
     assert "7 of 200 sampled explanations" in text
     assert "1 of 200 sampled questions" in text
-    assert not any(word in previewed() for word in ("can't be used", "explanations", "questions"))
+    assert not any(word in previewed() for word in ("left out", "explanations", "questions"))
 
 
 def test_a_previewed_example_shows_what_is_learned_apart_from_what_is_not():
-    made = Preview((Rendered("Question", "Answer: A)", 20, 15),), Estimate(1, 1, 20, 1, None, None), {}, 1, 0, 0)
+    made = Preview(
+        (Rendered("Question", "Answer: A)", 20, 15),), Estimate(1, 1, 20, 1, None, None), Loaded(()), 1, 0, 0
+    )
     html = views.preview(made)
     assert '<span class="masked">Question</span><span class="learned">Answer: A)</span>' in html
     assert "20 tokens: 15 masked (dimmed), 5 learned (marked)." in Tree(html).text

@@ -1,0 +1,123 @@
+"""A run is stopped, resumed, killed, watched by two visitors, and outlives the server."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from medqa import runs
+
+pytestmark = pytest.mark.browser
+
+# A few hundred short steps: long enough to be met in the middle, soon over.
+STEPS = {"epochs": 20, "batch_size": 4, "lora_rank": 4, "target_modules": "q_proj", "evaluations": 1}
+TOTAL = re.compile(r"step ([\d,]+) of ([\d,]+)")
+SECONDS_TO_NOTICE = 10
+
+
+@pytest.fixture
+def short_run(fine_tune, questions_file):
+    return lambda page, name: fine_tune(page, name, dataset=questions_file, **STEPS)
+
+
+def test_a_stopped_run_gives_an_adapter_and_goes_on_to_its_last_step(server, page, short_run):
+    page.goto(server.url)
+    name = short_run(page, "stopped-1")
+    wait_for_step(page, 5)
+    page.locator("#stop").click()
+    expect(page.locator("#live")).to_contain_text(f"{name} · stopped")
+    expect(page.locator("#stop")).to_be_disabled()
+    step, total = steps(page)
+    assert 5 <= step < total
+
+    page.get_by_role("tab", name="Answer").click()
+    page.locator("#adapter input").click()
+    expect(page.get_by_role("option", name=re.compile(name))).to_be_visible()
+    page.keyboard.press("Escape")
+
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.locator("#resume").click()
+    expect(page.locator("#live")).to_contain_text("running")
+    expect(page.locator("#resume")).to_be_hidden()
+    expect(page.locator("#live")).to_contain_text(f"{name} · finished")
+    assert steps(page) == (total, total)
+    expect(page.locator("#use")).to_be_visible()
+
+
+def test_two_visitors_see_a_killed_run_as_interrupted_and_may_resume_it(server, page, new_page, short_run):
+    page.goto(server.url)
+    name = short_run(page, "killed-1")
+    second = new_page()
+    second.goto(server.url)
+    second.get_by_role("tab", name="Fine-tune").click()
+    expect(second.locator("#run-shown input")).to_have_value(name)
+    expect(second.locator("#live")).to_contain_text(f"{name} · running")
+    # A checkpoint is written each fifth of the way.
+    wait_until(lambda: runs.named(server.runs, name).checkpoints())
+
+    [trainer] = server.trainers(name)
+    os.kill(trainer, signal.SIGKILL)
+    began = time.monotonic()
+    for visitor in (page, second):
+        expect(visitor.locator("#live")).to_contain_text(f"{name} · interrupted")
+        expect(visitor.locator("#live")).to_contain_text("Resume goes on from its last checkpoint.")
+        expect(visitor.locator("#resume")).to_be_visible()
+    seconds = time.monotonic() - began
+    print(f"interruption shown after {seconds:.1f} s")
+    assert seconds < SECONDS_TO_NOTICE
+
+    second.locator("#resume").click()
+    for visitor in (page, second):
+        expect(visitor.locator("#live")).to_contain_text(f"{name} · finished")
+        step, total = steps(visitor)
+        assert step == total
+
+
+def test_a_run_outlives_the_server_and_a_restarted_one_shows_it(server, page, watch, short_run):
+    # While the server is away the page's polls fail, and the browser says so.
+    watch.harmless += ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING"]
+    page.goto(server.url)
+    name = short_run(page, "outlives-1")
+    wait_for_step(page, 2)
+    step, _ = steps(page)
+    server.kill()
+    assert server.trainers(name)
+    server.start()
+
+    page.goto(server.url)
+    page.get_by_role("tab", name="Fine-tune").click()
+    expect(page.locator("#run-shown input")).to_have_value(name)
+    expect(page.locator("#live")).to_contain_text(re.compile(f"{name} · (running|finished)"))
+    assert steps(page)[0] >= step
+    expect(page.locator("#live")).to_contain_text(f"{name} · finished")
+    step, total = steps(page)
+    assert step == total
+
+
+def test_a_second_start_says_which_run_holds_the_device(server, page, short_run):
+    page.goto(server.url)
+    name = short_run(page, "first-1")
+    page.locator("#run-name input").fill("second-1")
+    page.locator("#start").click()
+    expect(page.locator("#start-problem")).to_contain_text(f"busy with the run “{name}”")
+    assert not (server.runs / "second-1").exists()
+
+
+def steps(page):
+    """(step, total) as the page says them."""
+    expect(page.locator("#live")).to_contain_text(TOTAL)
+    return tuple(int(number.replace(",", "")) for number in TOTAL.search(page.locator("#live").inner_text()).groups())
+
+
+def wait_for_step(page, wanted):
+    wait_until(lambda: steps(page)[0] >= wanted)
+
+
+def wait_until(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)
