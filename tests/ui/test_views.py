@@ -117,7 +117,9 @@ def hostile_views():
         "scores": views.run_panel(run_named("a"), Progress("done", scores={HOSTILE: COUNTED})),
         "splits": views.splits_explained({HOSTILE: HOSTILE}),
         "log": views.log(told),
-        "preview": views.preview(Preview((example,), made, {HOSTILE: 2}, 200, 1, 1)),
+        "preview": views.preview(
+            Preview((example,), made, Loaded((), (Skipped(HOSTILE, HOSTILE, HOSTILE),)), 200, 1, 1)
+        ),
         "upload": views.upload_summary(HOSTILE, upload),
     }
 
