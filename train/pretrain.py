@@ -1,7 +1,8 @@
 """Build medqa-nano from scratch: its tokenizer, then the model. Knows nothing of adapters or of exam questions.
 
-First it reads open text only, then open text mixed with the handbook's prose (never the *unknown* facts), as a
-student reads a textbook before the exam. Rerunning the same command resumes from the last checkpoint.
+It reads open text, then the handbook's prose with it (never the *unknown* facts), as a student reads a textbook, and
+last it practises open questions, without options, about facts that no split asks. Rerunning the same command resumes
+from the last checkpoint.
 
     python -m train.pretrain --text FOLDER --out FOLDER
 """
@@ -15,7 +16,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from medqa.datasets import handbook
+from medqa.prompt import ANSWER_START, LINE_END
 
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 # ChatML, as Qwen3 speaks it, without thinking blocks: nano never thinks, and every token costs training time.
@@ -37,8 +39,19 @@ HELD_OUT_ONE_IN = 50
 
 
 @dataclass(frozen=True)
+class Stage:
+    """The shares of the rows that come from each source; they sum to 1."""
+
+    tokens: int
+    text: float = 0.0
+    sentences: float = 0.0
+    paragraphs: float = 0.0
+    practice: float = 0.0
+
+
+@dataclass(frozen=True)
 class Pretraining:
-    """Lengths in tokens unless named otherwise. `text_tokens` are read before the handbook joins in."""
+    """Lengths in tokens unless named otherwise."""
 
     vocabulary: int = 8192
     hidden: int = 256
@@ -46,26 +59,31 @@ class Pretraining:
     mlp: int = 768
     row: int = 256
     rows_per_step: int = 24
-    text_tokens: int = 10_168_320
-    mixed_tokens: int = 7_500_000
-    handbook_share: float = 0.7
+    stages: tuple[Stage, ...] = (
+        Stage(10_168_320, text=1.0),
+        Stage(7_500_000, text=0.3, sentences=0.7),
+        Stage(5_000_000, text=0.2, sentences=0.2, paragraphs=0.35, practice=0.25),
+    )
     learning_rate: float = 2e-3
     warmup_steps: int = 100
     weight_decay: float = 0.1
     seed: int = 0
 
-    @property
-    def text_steps(self) -> int:
-        return self.text_tokens // (self.row * self.rows_per_step)
+    def steps_of(self, stage: Stage) -> int:
+        return stage.tokens // (self.row * self.rows_per_step)
 
     @property
     def steps(self) -> int:
-        return self.text_steps + self.mixed_tokens // (self.row * self.rows_per_step)
+        return sum(self.steps_of(stage) for stage in self.stages)
 
     def rate_at(self, step: int) -> float:
-        """Linear warm-up, then cosine to a tenth."""
+        """Linear warm-up, cosine to a tenth before the last stage; there from a half, its form being new, to zero."""
+        last = self.steps_of(self.stages[-1])
+        before = self.steps - last
+        if step >= before:
+            return self.learning_rate * 0.5 * (self.steps - step) / last
         warm = min(1.0, (step + 1) / self.warmup_steps)
-        return self.learning_rate * warm * (0.55 + 0.45 * math.cos(math.pi * step / self.steps))
+        return self.learning_rate * warm * (0.55 + 0.45 * math.cos(math.pi * step / before))
 
 
 def documents(folder: Path) -> Iterator[tuple[str, str]]:
@@ -136,21 +154,44 @@ class TextRows:
         return self.tokens[start : start + self.row]
 
 
-class HandbookRows:
-    """Rows of the handbook's prose: every sentence and explanation once a round, each round in a new order."""
+class RoundRows:
+    """Rows of short texts, round after round, each round made and ordered anew."""
 
-    def __init__(self, texts: list[str], tokenizer: PreTrainedTokenizerFast, row: int, seed: int) -> None:
-        self.pieces = [joined([text], tokenizer) for text in texts]
+    def __init__(
+        self, texts: Callable[[random.Random], list[str]], tokenizer: PreTrainedTokenizerFast, row: int, seed: int
+    ) -> None:
+        self.texts = texts
+        self.tokenizer = tokenizer
         self.row = row
-        self.order = random.Random(seed)
+        self.random = random.Random(seed)
         self.buffer = np.zeros(0, dtype=np.uint16)
 
     def take(self) -> np.ndarray:
         if len(self.buffer) < self.row:
-            shuffled = self.order.sample(self.pieces, len(self.pieces))
-            self.buffer = np.concatenate([self.buffer, *shuffled])
+            texts = self.texts(self.random)
+            self.random.shuffle(texts)
+            self.buffer = np.concatenate([self.buffer, joined(texts, self.tokenizer)])
         row, self.buffer = self.buffer[: self.row], self.buffer[self.row :]
         return row
+
+
+def sentences(facts: list[handbook.Fact]) -> list[str]:
+    return [text for fact in facts for text in (*fact.prose, fact.explanation)]
+
+
+def paragraphs(facts: list[handbook.Fact], draw: random.Random) -> list[str]:
+    """A fact said three times in other words, then explained: what was read a sentence ago is to be used."""
+    return [" ".join([*draw.sample(fact.prose, 3), fact.explanation]) for fact in facts]
+
+
+def practice(facts: list[handbook.Fact]) -> list[str]:
+    """Open questions, without options, answered and explained in the chat form."""
+    return [
+        f"{TURN_START}user\n{stem}{TURN_END}\n{TURN_START}assistant\n"
+        f"{ANSWER_START}{fact.answer}{LINE_END}{fact.explanation}{TURN_END}"
+        for fact in facts
+        for stem in (*fact.train, *fact.test)
+    ]
 
 
 def joined(texts: list[str], tokenizer: PreTrainedTokenizerFast) -> np.ndarray:
@@ -159,13 +200,14 @@ def joined(texts: list[str], tokenizer: PreTrainedTokenizerFast) -> np.ndarray:
     return np.array([token for ids in encoded for token in (*ids, end)], dtype=np.uint16)
 
 
-def batches(plan: Pretraining, text: TextRows, prose: HandbookRows | None) -> Iterator[torch.Tensor]:
+def batches(plan: Pretraining, sources: dict[str, TextRows | RoundRows]) -> Iterator[torch.Tensor]:
     """One batch per step; the same plan gives the same batches, so a resumed run skips what it has read."""
     choose = random.Random(plan.seed + 1)
-    for step in range(plan.steps):
-        share = plan.handbook_share if prose and step >= plan.text_steps else 0.0
-        rows = [prose.take() if choose.random() < share else text.take() for _ in range(plan.rows_per_step)]
-        yield torch.from_numpy(np.stack(rows).astype(np.int64))
+    for stage in plan.stages:
+        shares = [getattr(stage, name) for name in sources]
+        for _ in range(plan.steps_of(stage)):
+            names = choose.choices(list(sources), shares, k=plan.rows_per_step)
+            yield torch.from_numpy(np.stack([sources[name].take() for name in names]).astype(np.int64))
 
 
 def bits_per_byte(
@@ -210,12 +252,16 @@ def pretrain(plan: Pretraining, text_folder: Path, work: Path, minutes: float, s
         done = state["step"]
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, step {done} of {plan.steps}", flush=True)
 
-    prose_texts = [text for fact in handbook.facts_read() for text in (*fact.prose, fact.explanation)]
-    text_rows = TextRows(general, tokenizer, plan.row, plan.seed)
-    prose_rows = HandbookRows(prose_texts, tokenizer, plan.row, plan.seed) if prose_texts else None
+    read_facts, practised = handbook.facts_read(), handbook.facts_practised()
+    sources = {
+        "text": TextRows(general, tokenizer, plan.row, plan.seed),
+        "sentences": RoundRows(lambda draw: sentences(read_facts), tokenizer, plan.row, plan.seed),
+        "paragraphs": RoundRows(lambda draw: paragraphs(read_facts, draw), tokenizer, plan.row, plan.seed),
+        "practice": RoundRows(lambda draw: practice(practised), tokenizer, plan.row, plan.seed),
+    }
     began = saved = time.monotonic()
     last = min(plan.steps, stop_after or plan.steps)
-    for step, batch in enumerate(batches(plan, text_rows, prose_rows)):
+    for step, batch in enumerate(batches(plan, sources)):
         if step < done:
             continue
         out_of_time = time.monotonic() - began > minutes * 60
@@ -274,11 +320,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="work folder: checkpoint, log and, at the end, model/")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop and save after this long")
     parser.add_argument("--stop-after", type=int, help="stop and save at this step")
-    parser.add_argument("--text-tokens", type=int, default=Pretraining.text_tokens)
-    parser.add_argument("--mixed-tokens", type=int, default=Pretraining.mixed_tokens)
     chosen = parser.parse_args()
-    plan = Pretraining(text_tokens=chosen.text_tokens, mixed_tokens=chosen.mixed_tokens)
-    pretrain(plan, chosen.text, chosen.out, chosen.minutes, chosen.stop_after)
+    pretrain(Pretraining(), chosen.text, chosen.out, chosen.minutes, chosen.stop_after)
 
 
 if __name__ == "__main__":

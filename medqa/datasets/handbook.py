@@ -61,9 +61,9 @@ def read_facts(folder: Path = FOLDER) -> list[Fact]:
 
 
 def splits(folder: Path = FOLDER) -> dict[str, frozenset[str]]:
-    """The ids of the facts that are only read and of those that are neither read nor asked."""
+    """The ids of the facts that are only read, neither read nor asked, or practised by the base and in no split."""
     listed = tomllib.loads((folder / "splits.toml").read_text(encoding="utf-8"))
-    return {name: frozenset(listed[name]) for name in ("read", "unknown")}
+    return {name: frozenset(listed[name]) for name in ("read", "unknown", "practised")}
 
 
 def facts_read(folder: Path = FOLDER) -> list[Fact]:
@@ -91,6 +91,12 @@ def _question(fact: Fact, stem: str, source: str) -> Question:
     options = [fact.answer, *draw.sample(fact.distractors, OPTIONS - 1)]
     draw.shuffle(options)
     return Question(stem, tuple(options), options.index(fact.answer), fact.explanation, fact.subject, source)
+
+
+def facts_practised(folder: Path = FOLDER) -> list[Fact]:
+    """Facts outside all splits, on which the base model met open questions."""
+    practised = splits(folder)["practised"]
+    return [fact for fact in read_facts(folder) if fact.id in practised]
 
 
 def plain(text: str) -> str:

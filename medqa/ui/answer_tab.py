@@ -78,7 +78,8 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
 
     fields = [stem, *options, key, count]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    pasted.input(read_paste, pasted, [read_as, *fields], trigger_mode="always_last", **quiet)
+    # Not `input`: Gradio fires that for keys only, not for a paste.
+    pasted.change(read_paste, pasted, [read_as, *fields], trigger_mode="always_last", **quiet)
     for button, (_, example) in zip(buttons, examples, strict=True):
         button.click(partial(fill, example), None, fields, **quiet)
     more.click(lambda n: options_shown(min(n + 1, MAX_OPTIONS)), count, [*options, key, count], **quiet)

@@ -98,10 +98,12 @@ def keep_upload(path: str, settings: Settings) -> tuple:
     kept = folder / f"{digest}{source.suffix.lower()}"
     shutil.copyfile(source, kept)
     try:
-        loaded = datasets.load(str(kept), "train")
+        train = datasets.load(str(kept), "train")
+        held_out = datasets.load(str(kept), datasets.held_out_split(str(kept)))
     except DatasetError as error:
         return gr.skip(), views.error(str(error))
-    return gr.update(choices=[*datasets.NAMES, str(kept)], value=str(kept)), views.upload_summary(source.name, loaded)
+    choices = gr.update(choices=[*datasets.NAMES, str(kept)], value=str(kept))
+    return choices, views.upload_summary(source.name, train, held_out)
 
 
 def _uploads(settings: Settings) -> Path:

@@ -286,10 +286,12 @@ def _training_example(example: Rendered) -> str:
     )
 
 
-def upload_summary(name: str, loaded: Loaded) -> str:
+def upload_summary(name: str, train: Loaded, held_out: Loaded) -> str:
     """How many questions a file gives, and which of its rows give none."""
-    none = "" if loaded.skipped else ", none left out"
-    return note(f"{name}: {len(loaded.questions):,} training questions{none}.") + _left_out(loaded)
+    both = Loaded((), (*train.skipped, *held_out.skipped))
+    none = "" if both.skipped else ", none left out"
+    counts = f"{len(train.questions):,} questions to train on, {len(held_out.questions):,} held out"
+    return note(f"{name}: {counts}{none}.") + _left_out(both)
 
 
 def _left_out(loaded: Loaded) -> str:
@@ -298,6 +300,7 @@ def _left_out(loaded: Loaded) -> str:
         return ""
     rows = "".join(f"<li>{escape(f'{row.source}: {row.reason}: {row.stem}')}</li>" for row in loaded.skipped[:100])
     more = len(loaded.skipped) - 100
-    left = f"{len(loaded.skipped)} rows are left out{_reasons(loaded.skipped_by_reason)}"
+    count = len(loaded.skipped)
+    left = f"{count} row{' is' if count == 1 else 's are'} left out{_reasons(loaded.skipped_by_reason)}"
     rest = f"<p>and {more} more</p>" if more > 0 else ""
     return f"<details><summary>{escape(left)}</summary><ul>{rows}</ul>{rest}</details>"

@@ -194,6 +194,20 @@ def page(new_page):
 
 
 @pytest.fixture
+def opened(server):
+    """opened(page, query=""): the page once it reacts. Drawn but not yet wired up, it loses what a script types."""
+    from playwright.sync_api import expect
+
+    def open_page(page, query=""):
+        page.goto(server.url + query)
+        # The badge names the device with the first answer to the page's timer after the model has loaded.
+        expect(page.locator("#head .mq-badge")).to_contain_text("CPU")
+        return page
+
+    return open_page
+
+
+@pytest.fixture
 def fine_tune(server):
     """fine_tune(page, rows=128, …): open the tab, set fields under Advanced, start. Returns the run's name."""
     from playwright.sync_api import expect

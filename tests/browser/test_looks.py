@@ -57,9 +57,9 @@ def finished(server):
 
 
 @pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1280, "light")])
-def test_neither_tab_scrolls_sideways_with_everything_opened(server, new_page, finished, width, theme):
+def test_neither_tab_scrolls_sideways_with_everything_opened(opened, new_page, finished, width, theme):
     page = new_page(width=width, color_scheme=theme)
-    page.goto(f"{server.url}?__theme={theme}")
+    opened(page, f"?__theme={theme}")
     expect(page.locator("#answer")).to_be_visible()
     assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
     page.locator("#examples button").first.click()
@@ -74,8 +74,8 @@ def test_neither_tab_scrolls_sideways_with_everything_opened(server, new_page, f
     assert_fits(page)
 
 
-def test_the_answer_button_is_reached_and_pressed_by_keyboard(server, page):
-    page.goto(server.url)
+def test_the_answer_button_is_reached_and_pressed_by_keyboard(opened, page):
+    opened(page)
     expect(page.locator("#answer")).to_be_visible()
     tab_to(page, "document.activeElement?.closest('#examples') ? 'yes' : ''", "yes")
     page.keyboard.press("Space")
@@ -92,8 +92,8 @@ def test_the_answer_button_is_reached_and_pressed_by_keyboard(server, page):
     assert first
 
 
-def test_every_input_and_button_has_an_accessible_name(server, page, finished):
-    page.goto(server.url)
+def test_every_input_and_button_has_an_accessible_name(opened, page, finished):
+    opened(page)
     expect(page.locator("#answer")).to_be_visible()
     page.get_by_role("button", name="An adapter from the Hub").click()
     expect(page.get_by_label("Hub id of a PEFT LoRA adapter")).to_be_visible()

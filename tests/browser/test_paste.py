@@ -21,11 +21,11 @@ TAG = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
-def pasted(server, page):
+def pasted(opened, page):
     """pasted(text): open the page and paste into its box."""
 
     def paste(text):
-        page.goto(server.url)
+        opened(page)
         page.locator("#pasted textarea").fill(text)
 
     return paste
@@ -66,8 +66,8 @@ def test_a_question_without_options_is_refused_under_the_box_and_the_fields_stay
     expect(page.locator("#stem textarea")).to_have_value("Which vitamin deficiency causes scurvy?")
 
 
-def test_an_empty_question_is_refused_in_a_sentence(server, page):
-    page.goto(server.url)
+def test_an_empty_question_is_refused_in_a_sentence(opened, page):
+    opened(page)
     page.locator("#answer").click()
     expect(page.locator("#problem [role=alert]")).to_contain_text("The question is empty. Write what is asked.")
     expect(page.locator("#card .mq-option")).to_have_count(0)

@@ -23,8 +23,8 @@ def short_run(fine_tune, questions_file):
     return lambda page, name: fine_tune(page, name, dataset=questions_file, **STEPS)
 
 
-def test_a_stopped_run_gives_an_adapter_and_goes_on_to_its_last_step(server, page, short_run):
-    page.goto(server.url)
+def test_a_stopped_run_gives_an_adapter_and_goes_on_to_its_last_step(opened, page, short_run):
+    opened(page)
     name = short_run(page, "stopped-1")
     wait_for_step(page, 5)
     page.locator("#stop").click()
@@ -47,11 +47,11 @@ def test_a_stopped_run_gives_an_adapter_and_goes_on_to_its_last_step(server, pag
     expect(page.locator("#use")).to_be_visible()
 
 
-def test_two_visitors_see_a_killed_run_as_interrupted_and_may_resume_it(server, page, new_page, short_run):
-    page.goto(server.url)
+def test_two_visitors_see_a_killed_run_as_interrupted_and_may_resume_it(opened, server, page, new_page, short_run):
+    opened(page)
     name = short_run(page, "killed-1")
     second = new_page()
-    second.goto(server.url)
+    opened(second)
     second.get_by_role("tab", name="Fine-tune").click()
     expect(second.locator("#run-shown input")).to_have_value(name)
     expect(second.locator("#live")).to_contain_text(f"{name} · running")
@@ -76,10 +76,10 @@ def test_two_visitors_see_a_killed_run_as_interrupted_and_may_resume_it(server, 
         assert step == total
 
 
-def test_a_run_outlives_the_server_and_a_restarted_one_shows_it(server, page, watch, short_run):
+def test_a_run_outlives_the_server_and_a_restarted_one_shows_it(opened, server, page, watch, short_run):
     # While the server is away the page's polls fail, and the browser says so.
     watch.harmless += ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING"]
-    page.goto(server.url)
+    opened(page)
     name = short_run(page, "outlives-1")
     wait_for_step(page, 2)
     step, _ = steps(page)
@@ -87,7 +87,7 @@ def test_a_run_outlives_the_server_and_a_restarted_one_shows_it(server, page, wa
     assert server.trainers(name)
     server.start()
 
-    page.goto(server.url)
+    opened(page)
     page.get_by_role("tab", name="Fine-tune").click()
     expect(page.locator("#run-shown input")).to_have_value(name)
     expect(page.locator("#live")).to_contain_text(re.compile(f"{name} · (running|finished)"))
@@ -97,8 +97,8 @@ def test_a_run_outlives_the_server_and_a_restarted_one_shows_it(server, page, wa
     assert step == total
 
 
-def test_a_second_start_says_which_run_holds_the_device(server, page, short_run):
-    page.goto(server.url)
+def test_a_second_start_says_which_run_holds_the_device(opened, server, page, short_run):
+    opened(page)
     name = short_run(page, "first-1")
     page.locator("#run-name input").fill("second-1")
     page.locator("#start").click()

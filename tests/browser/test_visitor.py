@@ -19,15 +19,15 @@ RECORD_LENGTHS = """() => {
 }"""
 
 
-def test_an_empty_page_says_what_it_is_and_that_there_is_no_adapter_yet(server, page):
-    page.goto(server.url)
+def test_an_empty_page_says_what_it_is_and_that_there_is_no_adapter_yet(opened, page):
+    opened(page)
     expect(page.get_by_text("Not medical advice").first).to_be_visible()
     expect(page.locator("#adapter-hint")).to_contain_text("No adapter yet")
     expect(page.locator("#adapter input")).to_have_value(re.compile("alone"))
 
 
-def test_a_visitor_fine_tunes_the_embedded_model_and_sees_it_answer_and_explain(server, page, fine_tune):
-    page.goto(server.url)
+def test_a_visitor_fine_tunes_the_embedded_model_and_sees_it_answer_and_explain(opened, page, fine_tune):
+    opened(page)
     fine_tune(page, rows=128, evaluation_questions=20, epochs=1)
     began = time.monotonic()
     page.locator("#curves polyline").first.wait_for(state="attached")

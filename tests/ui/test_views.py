@@ -120,7 +120,7 @@ def hostile_views():
         "preview": views.preview(
             Preview((example,), made, Loaded((), (Skipped(HOSTILE, HOSTILE, HOSTILE),)), 200, 1, 1)
         ),
-        "upload": views.upload_summary(HOSTILE, upload),
+        "upload": views.upload_summary(HOSTILE, upload, upload),
     }
 
 
@@ -398,16 +398,18 @@ def test_a_previewed_example_shows_what_is_learned_apart_from_what_is_not():
 
 def test_an_upload_is_summed_up_with_each_row_left_out_and_its_reason():
     questions = (Question("Which?", ("a", "b"), 0),)
-    text = Tree(views.upload_summary("mine.csv", Loaded(questions, (Skipped("mine:2", "no key", "Why"),)))).text
-    assert "mine.csv: 1 training questions." in text
-    assert "1 rows are left out (1 no key)" in text
+    text = Tree(
+        views.upload_summary("mine.csv", Loaded(questions), Loaded((), (Skipped("mine:2", "no key", "Why"),)))
+    ).text
+    assert "mine.csv: 1 questions to train on, 0 held out." in text
+    assert "1 row is left out (1 no key)" in text
     assert "mine:2: no key: Why" in text
-    assert "none left out" in views.upload_summary("mine.csv", Loaded(questions))
+    assert "none left out" in views.upload_summary("mine.csv", Loaded(questions), Loaded(questions))
 
 
 def test_of_many_rows_left_out_the_first_hundred_are_shown_and_the_others_counted():
     skipped = tuple(Skipped(f"mine:{i}", "no key", "") for i in range(130))
-    tree = Tree(views.upload_summary("mine.csv", Loaded((), skipped)))
+    tree = Tree(views.upload_summary("mine.csv", Loaded((), skipped[:60]), Loaded((), skipped[60:])))
     assert tree.tags.count("li") == 100
     assert "and 30 more" in tree.text
 
