@@ -238,11 +238,11 @@ def test_resuming_after_the_last_step_only_saves_the_adapter(tmp_path, finished_
 
 
 def test_an_adapter_lost_between_two_renames_is_found_again(tmp_path, finished_run):
-    from train.session import _recover_renamed_adapter
+    from train.saving import recover_renamed_adapter
 
     run = Run(shutil.copytree(finished_run.folder, tmp_path / finished_run.name))
     run.adapter.rename(run.folder / "adapter.old")
-    _recover_renamed_adapter(run)
+    recover_renamed_adapter(run)
     assert run.has_adapter
 
 

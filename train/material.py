@@ -1,0 +1,57 @@
+"""What a run learns from and is measured on: the data set, tokenised. Knows no model."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from medqa import datasets
+from medqa.datasets import held_out_split
+from medqa.datasets.rows import DatasetError, Loaded
+from medqa.device import Device
+from medqa.prompt import Example, training_example
+from medqa.question import Question
+from medqa.runs import EventWriter
+from medqa.spec import RunSpec
+from train.reporting import HeldOut
+
+EVALUATION_TOKENS = {"cpu": 4096, "cuda": 65_536}
+
+
+@dataclass(frozen=True)
+class Material:
+    questions: tuple[Question, ...]
+    examples: tuple[Example, ...]
+    too_long: int
+    loaded: Loaded
+    held_out: HeldOut
+
+
+def prepare(spec: RunSpec, tokenizer: PreTrainedTokenizerBase, device: Device, write: EventWriter) -> Material:
+    """Load and tokenise. Raises DatasetError when nothing is left to train on."""
+    loaded = datasets.load(spec.dataset, "train", limit=spec.rows, seed=spec.seed, cop_base=spec.cop_base)
+    pairs = [(question, training_example(question, tokenizer, spec.max_length)) for question in loaded.questions]
+    kept = [(question, example) for question, example in pairs if example is not None]
+    if not kept:
+        raise DatasetError(
+            f"None of the {len(pairs)} questions of {spec.dataset} fits into {spec.max_length} tokens. "
+            "Raise the maximum length."
+        )
+    questions, examples = zip(*kept, strict=True)
+    try:
+        held_out = _held_out(spec, tokenizer, EVALUATION_TOKENS[device.torch_name])
+    except DatasetError as error:
+        write("note", message=f"Accuracy is not measured in this run: {error}")
+        held_out = HeldOut([], [], 1)
+    return Material(questions, examples, len(pairs) - len(kept), loaded, held_out)
+
+
+def _held_out(spec: RunSpec, tokenizer: PreTrainedTokenizerBase, tokens_per_batch: int) -> HeldOut:
+    available = datasets.load(spec.dataset, held_out_split(spec.dataset), cop_base=spec.cop_base).questions
+    # By a seed of its own: runs of different seeds are measured on the same questions.
+    drawn = random.Random(0).sample(available, min(spec.evaluation_questions, len(available)))
+    pairs = [(question, training_example(question, tokenizer, spec.max_length)) for question in drawn]
+    kept = [(question, example) for question, example in pairs if example is not None]
+    return HeldOut([q for q, _ in kept], [e for _, e in kept], tokens_per_batch)

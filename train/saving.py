@@ -1,0 +1,71 @@
+"""The finished adapter: its scores, its card `medqa.json`, and the folder that appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase
+
+from medqa import datasets
+from medqa.datasets import held_out_split
+from medqa.runs import Progress, Run
+from medqa.spec import RunSpec
+from train.reporting import score_correct
+
+# Splits beside the held-out one that show what fine-tuning does not teach; scored once, at the end.
+CONTROL_SPLITS = {"handbook": ("read", "unknown")}
+CONTROL_QUESTIONS = 200
+
+
+def held_out_scores(spec: RunSpec, recorded: Progress) -> dict:
+    """{"test": {"before": …, "after": …}} from the evaluations a run has recorded."""
+    return {held_out_split(spec.dataset): _before_and_after(recorded)}
+
+
+def _before_and_after(recorded: Progress) -> dict:
+    measured = [event for event in recorded.evaluations if event["total"]]
+    if not measured:
+        return {}
+    before = measured[0] if measured[0]["step"] == 0 else None
+    # Stopped before it was measured again, a run has a score before and none after.
+    chosen = {"before": before, "after": measured[-1] if measured[-1]["step"] else None}
+    return {name: {k: e[k] for k in ("step", "correct", "total", "loss")} for name, e in chosen.items() if e}
+
+
+def control_scores(spec: RunSpec, model: PeftModel, tokenizer: PreTrainedTokenizerBase, tokens_per_batch: int) -> dict:
+    scores = {}
+    for split in CONTROL_SPLITS.get(spec.dataset, ()):
+        available = datasets.load(spec.dataset, split).questions
+        drawn = random.Random(0).sample(available, min(CONTROL_QUESTIONS, len(available)))
+        with torch.inference_mode():
+            after = score_correct(model.get_base_model(), tokenizer, drawn, tokens_per_batch)
+            with model.disable_adapter():
+                before = score_correct(model.get_base_model(), tokenizer, drawn, tokens_per_batch)
+        counted = {"before": before, "after": after}
+        scores[split] = {name: {"correct": sum(right), "total": len(right)} for name, right in counted.items()}
+    return scores
+
+
+def save_adapter(run: Run, model: PeftModel, card: dict) -> None:
+    """Write beside, then rename: a folder called `adapter` is always whole."""
+    part, old = run.folder / "adapter.part", run.folder / "adapter.old"
+    shutil.rmtree(part, ignore_errors=True)
+    # The name the run was given, not the folder it was found in: an adapter moves between machines.
+    model.peft_config["default"].base_model_name_or_path = card["base_model"]
+    # LoRA changes no embeddings; left to itself PEFT asks the Hub whether the vocabulary grew.
+    model.save_pretrained(part, save_embedding_layers=False)
+    (part / "medqa.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    if run.adapter.exists():
+        run.adapter.rename(old)
+    part.rename(run.adapter)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_renamed_adapter(run: Run) -> None:
+    old = run.folder / "adapter.old"
+    if old.exists() and not run.adapter.exists():
+        old.rename(run.adapter)
