@@ -5,7 +5,7 @@ import os
 # Nothing is sent anywhere on its own: not by Gradio, not by the Hub client.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-# Page and trainer share the cores: threads that wait must not spin. Read when torch loads; the trainer inherits it.
+# Page and trainer share the cores: the page's threads must not spin while they wait. Read when torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from medqa.settings import from_environment

@@ -2,8 +2,10 @@
 
 __main__.py   says "started" before anything heavy loads; turns every failure into one sentence
 session.py    set up, train, save: the recipe as a story
+material.py   the data set, tokenised, and what is held out
 trainer.py    transformers.Trainer with the loss only where there are labels
 reporting.py  events while training: steps, evaluations, checkpoints, stop
+saving.py     the finished adapter, its scores and its card
 failures.py   an exception to the sentence that says what happened and what to do
 pretrain.py   builds the embedded medqa-nano (a program of its own)
 """
