@@ -162,8 +162,8 @@ def answered(
         )
         adapter = adapters.named(adapter_name, settings.runs) if adapter_name else None
         base = adapter.base if adapter else settings.base_model
-        if not engines.is_ready(base):
-            yield "", views.note(f"Loading {base} …")
+        # The last question's answer must not stand under this one while a slow model reads.
+        yield "", views.note("Reading the question …" if engines.is_ready(base) else f"Loading {base} …")
         yield from answer_pieces(engines, base, adapter, with_base, question)
     except (QuestionError, AdapterError, ModelError, hub.HubError) as error:
         yield views.error(str(error)), ""

@@ -79,6 +79,7 @@ def test_two_visitors_see_a_killed_run_as_interrupted_and_may_resume_it(opened, 
 def test_a_run_outlives_the_server_and_a_restarted_one_shows_it(opened, server, page, watch, short_run):
     # While the server is away the page's polls fail, and the browser says so.
     watch.harmless += ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING"]
+    watch.harmless += ["TypeError: network error", "TypeError: Failed to fetch", "Connection errored out."]
     opened(page)
     name = short_run(page, "outlives-1")
     wait_for_step(page, 2)
