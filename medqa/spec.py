@@ -142,9 +142,9 @@ class Preset:
 PRESETS = {
     "quick": Preset(
         "Quick demo",
-        "The embedded medqa-nano on the handbook: about two minutes on two CPU cores, no network.",
+        "The embedded medqa-nano on the handbook: about a minute on two CPU cores, no network.",
         RunSpec(
-            epochs=1.5,
+            epochs=0.75,
             learning_rate=2e-3,
             warmup=0.05,
             lora_rank=16,
