@@ -72,7 +72,6 @@ def parser() -> argparse.ArgumentParser:
 def train_command(chosen: argparse.Namespace, settings: Settings) -> int:
     """0: finished; 1: failed or interrupted; 3: stopped with Ctrl-C, the adapter saved."""
     spec = with_text_settings(replace(PRESETS[chosen.preset].spec, name=chosen.name), chosen.set)
-    settings.runs.mkdir(parents=True, exist_ok=True)
     run = launch.start(launch.with_free_name(spec, chosen.preset, settings.runs), settings.runs)
     seen = _follow(run)
     if seen.status == "failed":

@@ -255,7 +255,7 @@ def test_training_in_the_foreground_ends_with_the_scores(said, tiny_base, questi
 def test_a_training_that_does_not_finish_says_why_with_its_exit_code(said, monkeypatch, last, code, sentence):
     def start(spec, folder):
         run = Run(folder / spec.name)
-        run.folder.mkdir()
+        run.folder.mkdir(parents=True)
         EventWriter(run)(**last)
         return run
 

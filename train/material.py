@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
@@ -32,26 +33,31 @@ class Material:
 def prepare(spec: RunSpec, tokenizer: PreTrainedTokenizerBase, device: Device, write: EventWriter) -> Material:
     """Load and tokenise. Raises DatasetError when nothing is left to train on."""
     loaded = datasets.load(spec.dataset, "train", limit=spec.rows, seed=spec.seed, cop_base=spec.cop_base)
-    pairs = [(question, training_example(question, tokenizer, spec.max_length)) for question in loaded.questions]
-    kept = [(question, example) for question, example in pairs if example is not None]
-    if not kept:
+    questions, examples = _fitting(loaded.questions, tokenizer, spec.max_length)
+    if not questions:
         raise DatasetError(
-            f"None of the {len(pairs)} questions of {spec.dataset} fits into {spec.max_length} tokens. "
+            f"None of the {len(loaded.questions)} questions of {spec.dataset} fits into {spec.max_length} tokens. "
             "Raise the maximum length."
         )
-    questions, examples = zip(*kept, strict=True)
     try:
         held_out = _held_out(spec, tokenizer, EVALUATION_TOKENS[device.torch_name])
     except DatasetError as error:
         write("note", message=f"Accuracy is not measured in this run: {error}")
         held_out = HeldOut([], [], 1)
-    return Material(questions, examples, len(pairs) - len(kept), loaded, held_out)
+    return Material(questions, examples, len(loaded.questions) - len(questions), loaded, held_out)
 
 
 def _held_out(spec: RunSpec, tokenizer: PreTrainedTokenizerBase, tokens_per_batch: int) -> HeldOut:
     available = datasets.load(spec.dataset, held_out_split(spec.dataset), cop_base=spec.cop_base).questions
     # By a seed of its own: runs of different seeds are measured on the same questions.
     drawn = random.Random(0).sample(available, min(spec.evaluation_questions, len(available)))
-    pairs = [(question, training_example(question, tokenizer, spec.max_length)) for question in drawn]
+    return HeldOut(*_fitting(drawn, tokenizer, spec.max_length), tokens_per_batch)
+
+
+def _fitting(
+    questions: Sequence[Question], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> tuple[tuple[Question, ...], tuple[Example, ...]]:
+    """The questions that fit, and their examples, in the same order."""
+    pairs = [(question, training_example(question, tokenizer, max_length)) for question in questions]
     kept = [(question, example) for question, example in pairs if example is not None]
-    return HeldOut([q for q, _ in kept], [e for _, e in kept], tokens_per_batch)
+    return tuple(question for question, _ in kept), tuple(example for _, example in kept)

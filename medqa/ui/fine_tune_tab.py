@@ -84,7 +84,6 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
 
 def started(settings: Settings, preset_name: str, run_name: str, values: tuple) -> tuple:
     try:
-        settings.runs.mkdir(parents=True, exist_ok=True)
         spec = spec_of(values, run_name.strip() or launch.free_name(preset_name, settings.runs))
         check_allowed(spec, settings)
         run = launch.start(spec, settings.runs)

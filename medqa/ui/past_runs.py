@@ -32,10 +32,10 @@ def listed(settings: Settings) -> tuple:
     rows = []
     for run in runs.all_runs(settings.runs):
         try:
-            rows.append((run, seen(run)))
-            rows[-1][0].spec  # noqa: B018 - a run whose spec can't be read is left out of the table
+            run.spec  # noqa: B018 - a run whose spec can't be read is left out of the table
         except RunError:
-            rows.pop()
+            continue
+        rows.append((run, seen(run)))
     return views.runs_table(rows), gr.update(choices=[run.name for run, _ in rows])
 
 
