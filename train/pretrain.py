@@ -1,8 +1,7 @@
 """Build medqa-nano from scratch: its tokenizer, then the model. Knows nothing of adapters or of exam questions.
 
-It reads open text, then the handbook's prose with it (never the *unknown* facts), as a student reads a textbook, and
-last it practises open questions, without options, about facts that no split asks. Rerunning the same command resumes
-from the last checkpoint.
+It reads open text, then the handbook with it (never the *unknown* facts), as `train/reading.py` lays it out. Rerunning
+the same command resumes from the last checkpoint.
 
     python -m train.pretrain --text FOLDER --out FOLDER
 """
@@ -10,13 +9,12 @@ from the last checkpoint.
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 import json
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,15 +25,15 @@ from torch.nn import functional
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from medqa.datasets import handbook
-from medqa.prompt import ANSWER_START, LINE_END
+from train import reading
+from train.reading import TURN_END, TURN_START, RoundRows, TextRows, joined
 
-END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+END_OF_TEXT = "<|endoftext|>"
 # ChatML, as Qwen3 speaks it, without thinking blocks: nano never thinks, and every token costs training time.
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-HELD_OUT_ONE_IN = 50
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,12 @@ class Stage:
 
     tokens: int
     text: float = 0.0
+    dialogues: float = 0.0
     sentences: float = 0.0
     paragraphs: float = 0.0
+    cards: float = 0.0
+    notes: float = 0.0
+    glossary: float = 0.0
     practice: float = 0.0
 
 
@@ -61,9 +63,15 @@ class Pretraining:
     rows_per_step: int = 24
     stages: tuple[Stage, ...] = (
         Stage(10_168_320, text=1.0),
-        Stage(7_500_000, text=0.3, sentences=0.7),
-        Stage(5_000_000, text=0.2, sentences=0.2, paragraphs=0.35, practice=0.25),
-    )
+        Stage(
+            10_500_000, text=0.08, dialogues=0.04, sentences=0.27, paragraphs=0.12,
+            cards=0.13, notes=0.16, glossary=0.08, practice=0.12,
+        ),
+        Stage(
+            5_500_000, text=0.04, dialogues=0.06, sentences=0.15, paragraphs=0.15,
+            cards=0.1, notes=0.2, glossary=0.05, practice=0.25,
+        ),
+    )  # fmt: skip
     learning_rate: float = 2e-3
     warmup_steps: int = 100
     weight_decay: float = 0.1
@@ -77,27 +85,8 @@ class Pretraining:
         return sum(self.steps_of(stage) for stage in self.stages)
 
     def rate_at(self, step: int) -> float:
-        """Linear warm-up, cosine to a tenth before the last stage; there from a half, its form being new, to zero."""
-        last = self.steps_of(self.stages[-1])
-        before = self.steps - last
-        if step >= before:
-            return self.learning_rate * 0.5 * (self.steps - step) / last
-        warm = min(1.0, (step + 1) / self.warmup_steps)
-        return self.learning_rate * warm * (0.55 + 0.45 * math.cos(math.pi * step / before))
-
-
-def documents(folder: Path) -> Iterator[tuple[str, str]]:
-    """(id, text) of every document in the folder's .jsonl.gz files; question-and-answer rows become two paragraphs."""
-    for path in sorted(folder.glob("*.jsonl.gz")):
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                row = json.loads(line)
-                text = row.get("text") or f"{row['question']}\n{row['answer']}"
-                yield row["id"], text.strip()
-
-
-def held_out(document_id: str) -> bool:
-    return int(hashlib.sha256(document_id.encode()).hexdigest(), 16) % HELD_OUT_ONE_IN == 0
+        """Linear warm-up, then linear to zero."""
+        return self.learning_rate * min((step + 1) / self.warmup_steps, 1 - step / self.steps)
 
 
 def build_tokenizer(texts: Iterator[str], vocabulary: int) -> PreTrainedTokenizerFast:
@@ -138,68 +127,6 @@ def build_model(plan: Pretraining, tokenizer: PreTrainedTokenizerFast) -> Qwen3F
     return Qwen3ForCausalLM(config)
 
 
-class TextRows:
-    """Rows of open text: all documents in one seeded order, end to end, again and again."""
-
-    def __init__(self, texts: list[str], tokenizer: PreTrainedTokenizerFast, row: int, seed: int) -> None:
-        order = random.Random(seed).sample(range(len(texts)), len(texts))
-        self.tokens = joined([texts[i] for i in order], tokenizer)
-        self.row = row
-        self.next = 0
-
-    def take(self) -> np.ndarray:
-        whole_rows = len(self.tokens) // self.row
-        start = (self.next % whole_rows) * self.row
-        self.next += 1
-        return self.tokens[start : start + self.row]
-
-
-class RoundRows:
-    """Rows of short texts, round after round, each round made and ordered anew."""
-
-    def __init__(
-        self, texts: Callable[[random.Random], list[str]], tokenizer: PreTrainedTokenizerFast, row: int, seed: int
-    ) -> None:
-        self.texts = texts
-        self.tokenizer = tokenizer
-        self.row = row
-        self.random = random.Random(seed)
-        self.buffer = np.zeros(0, dtype=np.uint16)
-
-    def take(self) -> np.ndarray:
-        if len(self.buffer) < self.row:
-            texts = self.texts(self.random)
-            self.random.shuffle(texts)
-            self.buffer = np.concatenate([self.buffer, joined(texts, self.tokenizer)])
-        row, self.buffer = self.buffer[: self.row], self.buffer[self.row :]
-        return row
-
-
-def sentences(facts: list[handbook.Fact]) -> list[str]:
-    return [text for fact in facts for text in (*fact.prose, fact.explanation)]
-
-
-def paragraphs(facts: list[handbook.Fact], draw: random.Random) -> list[str]:
-    """A fact said three times in other words, then explained: what was read a sentence ago is to be used."""
-    return [" ".join([*draw.sample(fact.prose, 3), fact.explanation]) for fact in facts]
-
-
-def practice(facts: list[handbook.Fact]) -> list[str]:
-    """Open questions, without options, answered and explained in the chat form."""
-    return [
-        f"{TURN_START}user\n{stem}{TURN_END}\n{TURN_START}assistant\n"
-        f"{ANSWER_START}{fact.answer}{LINE_END}{fact.explanation}{TURN_END}"
-        for fact in facts
-        for stem in (*fact.train, *fact.test)
-    ]
-
-
-def joined(texts: list[str], tokenizer: PreTrainedTokenizerFast) -> np.ndarray:
-    end = tokenizer.pad_token_id
-    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    return np.array([token for ids in encoded for token in (*ids, end)], dtype=np.uint16)
-
-
 def batches(plan: Pretraining, sources: dict[str, TextRows | RoundRows]) -> Iterator[torch.Tensor]:
     """One batch per step; the same plan gives the same batches, so a resumed run skips what it has read."""
     choose = random.Random(plan.seed + 1)
@@ -208,6 +135,15 @@ def batches(plan: Pretraining, sources: dict[str, TextRows | RoundRows]) -> Iter
         for _ in range(plan.steps_of(stage)):
             names = choose.choices(list(sources), shares, k=plan.rows_per_step)
             yield torch.from_numpy(np.stack([sources[name].take() for name in names]).astype(np.int64))
+
+
+def held_out_texts(folder: Path, documents: int = 100) -> dict[str, list[str]]:
+    """Of each source, up to so many documents that the model never reads."""
+    kept: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.jsonl.gz")):
+        rows = [(asked, said) for name, asked, said in reading.documents(path) if reading.held_out(name)]
+        kept[path.name.split(".")[0]] = [f"{asked}\n{said}" if asked else said for asked, said in rows[:documents]]
+    return kept
 
 
 def bits_per_byte(
@@ -231,9 +167,13 @@ def bits_per_byte(
 def pretrain(plan: Pretraining, text_folder: Path, work: Path, minutes: float, stop_after: int | None = None) -> None:
     """Train to the end of the plan, or for `minutes`, or to step `stop_after`; `work` keeps all that resuming needs."""
     work.mkdir(parents=True, exist_ok=True)
-    read = [(name, text) for name, text in documents(text_folder)]
-    general = [text for name, text in read if not held_out(name)]
-    kept_back = [text for name, text in read if held_out(name)][:150]
+    read = [
+        (asked, said)
+        for path in sorted(text_folder.glob("*.jsonl.gz"))
+        for name, asked, said in reading.documents(path)
+        if not reading.held_out(name)
+    ]
+    general = [f"{asked}\n{said}" if asked else said for asked, said in read]
     if (work / "tokenizer.json").exists():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(work)
     else:
@@ -252,13 +192,9 @@ def pretrain(plan: Pretraining, text_folder: Path, work: Path, minutes: float, s
         done = state["step"]
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, step {done} of {plan.steps}", flush=True)
 
-    read_facts, practised = handbook.facts_read(), handbook.facts_practised()
-    sources = {
-        "text": TextRows(general, tokenizer, plan.row, plan.seed),
-        "sentences": RoundRows(lambda draw: sentences(read_facts), tokenizer, plan.row, plan.seed),
-        "paragraphs": RoundRows(lambda draw: paragraphs(read_facts, draw), tokenizer, plan.row, plan.seed),
-        "practice": RoundRows(lambda draw: practice(practised), tokenizer, plan.row, plan.seed),
-    }
+    texts = reading.forms(handbook.facts_read(), handbook.facts_practised(), [pair for pair in read if pair[0]])
+    sources: dict[str, TextRows | RoundRows] = {"text": TextRows(general, tokenizer, plan.row, plan.seed)}
+    sources |= {name: RoundRows(made, tokenizer, plan.row, plan.seed) for name, made in texts.items()}
     began = saved = time.monotonic()
     last = min(plan.steps, stop_after or plan.steps)
     for step, batch in enumerate(batches(plan, sources)):
@@ -284,7 +220,9 @@ def pretrain(plan: Pretraining, text_folder: Path, work: Path, minutes: float, s
             note(work, {"step": step, "loss": round(loss.item(), 4), "seconds": round(time.monotonic() - began, 1)})
     else:
         save_checkpoint(checkpoint, model, optimizer, plan.steps)
-        note(work, {"step": plan.steps, "bits_per_byte": round(bits_per_byte(model, tokenizer, kept_back), 4)})
+        for name, kept_back in held_out_texts(text_folder).items():
+            bits = bits_per_byte(model, tokenizer, kept_back)
+            note(work, {"step": plan.steps, "text": name, "bits_per_byte": round(bits, 4)})
         finish(plan, model, tokenizer, text_folder, work)
 
 
