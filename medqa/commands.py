@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
-from medqa import adapters, launch, runs
+from medqa import adapters, launch, runs, scope
 from medqa.adapters import Adapter, AdapterError
 from medqa.datasets.rows import DatasetError
 from medqa.hub import HubError
@@ -122,13 +122,16 @@ def ask_command(chosen: argparse.Namespace, settings: Settings) -> int:
     folder, name = (adapter.folder, adapter.name) if adapter else (None, None)
     answer = engine.score(question, folder, name)
     *_, explanation = engine.explain(answer, folder)
+    doubts = scope.doubts(answer, adapter.dataset if adapter else None)
     if chosen.json:
         by_letter = {LETTERS[i]: share for i, share in enumerate(answer.probabilities)}
         print(json.dumps({"letter": answer.letter, "probabilities": by_letter, "explanation": explanation.text,
                           "explanation_cut": explanation.cut, "adapter": name, "base": base, "key": question.key,
-                          "correct": answer.correct}))  # fmt: skip
+                          "correct": answer.correct, "doubts": doubts}))  # fmt: skip
         return 0
     print(f"{answer.letter}) {question.options[answer.index]}\n")
+    for doubt in doubts:
+        print(f"Careful: {doubt}\n")
     for letter, option, share in zip(LETTERS, question.options, answer.probabilities, strict=False):
         print(f"  {letter}  {'█' * round(30 * share):30} {100 * share:5.1f} %  {option}")
     print(f"\n{explanation.text}\n\nBy {base}{f' with {name}' if name else ''}. Not medical advice.")

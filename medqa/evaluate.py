@@ -1,4 +1,4 @@
-"""How often a model is right: accuracy with its interval, overall and by subject. Scores nothing itself."""
+"""How often a model is right, overall and by subject, and whether its probabilities say so. Scores nothing itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from medqa.question import Answer
 
 Z_95 = 1.959964
+BINS = 10
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Report:
     overall: Accuracy
     by_subject: dict[str, Accuracy]
     chance: float
+    calibration_error: float
+    mean_top_probability: float
 
     def to_json(self) -> dict:
         return {
@@ -45,6 +48,8 @@ class Report:
             "total": self.overall.total,
             "interval_95": list(self.overall.interval_95),
             "chance": self.chance,
+            "calibration_error": self.calibration_error,
+            "mean_top_probability": self.mean_top_probability,
             "by_subject": {
                 subject: {"accuracy": a.share, "correct": a.correct, "total": a.total}
                 for subject, a in self.by_subject.items()
@@ -67,4 +72,16 @@ def report(answers: Iterable[Answer]) -> Report:
         overall=Accuracy(sum(a.correct for a in counted.values()), len(answers)),
         by_subject=dict(sorted(counted.items(), key=lambda item: (-item[1].total, item[0]))),
         chance=sum(1 / len(answer.question.options) for answer in answers) / len(answers),
+        calibration_error=_calibration_error(answers),
+        mean_top_probability=sum(max(answer.probabilities) for answer in answers) / len(answers),
     )
+
+
+def _calibration_error(answers: list[Answer]) -> float:
+    """Expected calibration error: the mean gap between top probability and share right, over bins of equal width
+    weighted by how many answers they hold (Guo et al., ICML 2017, eq. 3)."""
+    bins: dict[int, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        bins[min(int(max(answer.probabilities) * BINS), BINS - 1)].append(answer)
+    gaps = (abs(sum(max(a.probabilities) for a in held) - sum(a.correct for a in held)) for held in bins.values())
+    return sum(gaps) / len(answers)

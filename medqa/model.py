@@ -19,9 +19,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from medqa import hub
 from medqa.device import Device
-from medqa.settings import ASSETS
+from medqa.settings import ASSETS, EMBEDDED
 
-EMBEDDED = "medqa-nano"
 WAY_OUT = f"give the path of a local folder that holds the model, or choose {EMBEDDED}, which needs no network."
 ADAPTERS_ATTACHED = 8
 

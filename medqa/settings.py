@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
+EMBEDDED = "medqa-nano"
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Settings:
     """Each field is read from the environment variable `MEDQA_` + its name in capitals."""
 
     runs: Path = ROOT / "runs"
-    base_model: str = "medqa-nano"
+    base_model: str = EMBEDDED
     device: str = "auto"
     host: str = "127.0.0.1"
     port: int = 7860

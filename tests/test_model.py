@@ -6,8 +6,9 @@ import pytest
 
 from medqa import model as models
 from medqa.engine import Engine
-from medqa.model import EMBEDDED, ModelError
+from medqa.model import ModelError
 from medqa.question import Question
+from medqa.settings import EMBEDDED
 
 pytestmark = pytest.mark.model
 

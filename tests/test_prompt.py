@@ -57,7 +57,8 @@ def trained_tokenizer(style):
 def tokenizer(request):
     if request.param != "embedded":
         return trained_tokenizer(request.param)
-    from medqa.model import EMBEDDED, load_tokenizer
+    from medqa.model import load_tokenizer
+    from medqa.settings import EMBEDDED
 
     return load_tokenizer(EMBEDDED)
 

@@ -9,6 +9,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 
 from medqa.question import Question
@@ -70,6 +71,12 @@ def facts_read(folder: Path = FOLDER) -> list[Fact]:
     """What the base model may read: every fact but the unknown ones."""
     unknown = splits(folder)["unknown"]
     return [fact for fact in read_facts(folder) if fact.id not in unknown]
+
+
+@cache
+def read_links() -> frozenset[tuple[str, str]]:
+    """(what it is about, answer) of every fact the base model has read, as `plain` texts."""
+    return frozenset((plain(fact.about), plain(fact.answer)) for fact in facts_read())
 
 
 def questions(split: str, folder: Path = FOLDER) -> list[Question]:

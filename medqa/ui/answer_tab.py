@@ -8,7 +8,7 @@ from functools import partial
 
 import gradio as gr
 
-from medqa import adapters, hub
+from medqa import adapters, hub, scope
 from medqa.adapters import Adapter, AdapterError
 from medqa.datasets import handbook
 from medqa.paste import read_pasted
@@ -177,13 +177,18 @@ def answer_pieces(
     answer = engine.score(question, folder, adapter.name if adapter else None)
     alone = engine.score(question) if with_base and adapter else None
     who = views.about_adapter(adapter, base)
-    yield "", views.answer_card(answer, who, Explanation(""), alone)
+    doubts = scope.doubts(answer, adapter.dataset if adapter else None)
+
+    def card(explanation: Explanation) -> tuple[str, str]:
+        return "", views.answer_card(answer, who, explanation, alone, doubts)
+
+    yield card(Explanation(""))
     explanation, sent = Explanation(""), time.monotonic()
     for explanation in engine.explain(answer, folder):
         if time.monotonic() - sent > SECONDS_BETWEEN_UPDATES:
             sent = time.monotonic()
-            yield "", views.answer_card(answer, who, explanation, alone)
-    yield "", views.answer_card(answer, who, explanation, alone)
+            yield card(explanation)
+    yield card(explanation)
 
 
 def _example(split: str, which: int) -> Question:

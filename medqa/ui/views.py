@@ -54,22 +54,29 @@ def about_adapter(adapter: Adapter | None, base: str) -> str:
     return f"{counted} (the base model alone: {before['correct']} of {before['total']})." if before else f"{counted}."
 
 
-def answer_card(answer: Answer, who: str, explanation: Explanation | None, base: Answer | None = None) -> str:
+def answer_card(
+    answer: Answer, who: str, explanation: Explanation | None, base: Answer | None = None, doubts: Sequence[str] = ()
+) -> str:
     question = answer.question
     rows = "".join(_option_row(answer, base, i) for i in range(len(question.options)))
     key = f' <span class="mq-verdict">{_verdict(answer)}</span>' if answer.correct is not None else ""
     # A screen reader waits for the end instead of reading every piece of a growing explanation.
     growing = explanation is not None and not (explanation.ended or explanation.cut)
+    careful = "".join(map(_doubt, doubts))
     by = note(f"Answered by {who} Probabilities are shares among these options. {NOT_ADVICE}")
     return (
         f'<section class="mq-card" aria-live="polite" aria-busy="{str(growing).lower()}">'
-        f"<h3>{escape(_choice(answer))}{key}</h3>{rows}"
+        f"<h3>{escape(_choice(answer))}{key}</h3>{''.join(map(_doubt, doubts))}{rows}"
         f"{_explanation(explanation)}{_compared(answer, base)}{by}</section>"
     )
 
 
 def _choice(answer: Answer) -> str:
     return f"{answer.letter}) {answer.question.options[answer.index]}"
+
+
+def _doubt(sentence: str) -> str:
+    return f'<p class="mq-doubt">⚠ {escape(sentence)}</p>'
 
 
 def _verdict(answer: Answer) -> str:
