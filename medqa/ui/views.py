@@ -66,7 +66,7 @@ def answer_card(
     by = note(f"Answered by {who} Probabilities are shares among these options. {NOT_ADVICE}")
     return (
         f'<section class="mq-card" aria-live="polite" aria-busy="{str(growing).lower()}">'
-        f"<h3>{escape(_choice(answer))}{key}</h3>{''.join(map(_doubt, doubts))}{rows}"
+        f"<h3>{escape(_choice(answer))}{key}</h3>{careful}{rows}"
         f"{_explanation(explanation)}{_compared(answer, base)}{by}</section>"
     )
 
