@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -77,3 +78,26 @@ def test_a_report_can_be_written_as_json():
     assert (written["accuracy"], written["correct"], written["total"], written["chance"]) == (0.5, 1, 2, 0.25)
     assert written["interval_95"] == pytest.approx([0.0945, 0.9055], abs=1e-4)
     assert written["by_subject"] == {"ENT": {"accuracy": 0.5, "correct": 1, "total": 2}}
+
+
+def sure(probability, right):
+    """Two options, the first with this probability; right when the first is the key."""
+    question = Question("Which?", ("yes", "no"), 0 if right else 1, source="set:7")
+    return Answer(question, (math.log(probability), math.log(1 - probability)), "medqa-nano")
+
+
+def test_probabilities_that_mean_what_they_say_have_no_calibration_error():
+    found = report([sure(0.75, True)] * 3 + [sure(0.75, False)])
+    assert found.calibration_error == pytest.approx(0.0, abs=1e-9)
+    assert found.mean_top_probability == pytest.approx(0.75)
+
+
+def test_the_calibration_error_weights_each_bins_gap_by_its_answers():
+    # 0.95 sure and half right: gap 0.45 on two answers; 0.65 sure and always right: gap 0.35 on one.
+    found = report([sure(0.95, True), sure(0.95, False), sure(0.65, True)])
+    assert found.calibration_error == pytest.approx((2 * 0.45 + 0.35) / 3)
+
+
+def test_a_certain_answer_falls_into_the_last_bin():
+    question = Question("Which?", ("yes", "no"), 0)
+    assert report([Answer(question, (0.0, -1000.0), "medqa-nano")]).calibration_error == 0.0

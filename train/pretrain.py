@@ -153,12 +153,13 @@ def bits_per_byte(
     tokens = joined(texts, tokenizer)
     rows = torch.from_numpy(tokens[: len(tokens) // row * row].reshape(-1, row).astype(np.int64))
     total = 0.0
+    was_training = model.training
     model.eval()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         for chunk in rows.split(16):
             logits = model(input_ids=chunk).logits[:, :-1].float()
             total += functional.cross_entropy(logits.flatten(0, 1), chunk[:, 1:].flatten(), reduction="sum").item()
-    model.train()
+    model.train(was_training)
     predicted = rows.shape[0] * (row - 1)
     bytes_per_token = len(tokenizer.decode(rows.flatten()).encode()) / rows.numel()
     return total / predicted / math.log(2) / bytes_per_token

@@ -115,6 +115,10 @@ def holds(text: str, phrase: str) -> bool:
     return f" {plain(phrase)} " in f" {plain(text)} "
 
 
+def first_sentence(text: str) -> str:
+    return re.split(r"(?<=[.!?])\s", text)[0]
+
+
 def faults(facts: Iterable[Fact]) -> list[str]:
     """What is wrong with the form of these facts, a sentence each; empty when nothing is."""
     facts = list(facts)
@@ -164,7 +168,7 @@ def _faults_of(fact: Fact) -> Iterable[str]:
     for questions in (fact.train, fact.test):
         if not any(len(text.split()) >= 14 for text in questions):
             yield "train and test each need a vignette of 14 words or more"
-    first = re.split(r"(?<=[.!?])\s", fact.explanation)[0]
+    first = first_sentence(fact.explanation)
     if not holds(first, fact.answer) or not holds(first, fact.about):
         yield "the explanation's first sentence lacks the answer or what is asked about"
     named = [d for d in fact.distractors if holds(first, d) and not holds(fact.answer, d)]

@@ -8,6 +8,7 @@ import gradio as gr
 
 from medqa.settings import ASSETS, Settings
 from medqa.ui import views
+from medqa.ui.about_tab import about_tab
 from medqa.ui.answer_tab import adapter_choices, adapter_hint, answer_tab
 from medqa.ui.answering import Engines
 from medqa.ui.fine_tune_tab import fine_tune_tab, on_page_load
@@ -27,6 +28,8 @@ def build(settings: Settings, engines: Engines) -> gr.Blocks:
             with gr.Tab("Fine-tune", id="fine-tune"):
                 shown, use = fine_tune_tab(settings)
                 past_runs(settings)
+            with gr.Tab("About", id="about"):
+                about_tab()
 
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
         page.load(lambda: on_page_load(settings), None, shown, **quiet)

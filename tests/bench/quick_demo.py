@@ -1,18 +1,21 @@
 """What the Quick demo teaches, and how long it takes: base against adapter on every split of the handbook.
 
-    python tests/bench/quick_demo.py [--seeds 0 1 2] [--set FIELD=VALUE …] [--explain 40]
+    python tests/bench/quick_demo.py [--seeds 0 1 2] [--set FIELD=VALUE …] [--explain 40] [--text FOLDER]
 
-One JSON line per figure. Trains in a temporary folder through the real training process.
+One JSON line per figure. Trains in a temporary folder through the real training process. `--text`: the folder of open
+text that train/pretrain.py reads; adds bits per byte of its held-out documents, with and without the adapter.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import tempfile
 import time
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -23,6 +26,7 @@ from medqa.engine import Engine
 from medqa.evaluate import report
 from medqa.question import Answer
 from medqa.spec import PRESETS, with_text_settings
+from train.pretrain import bits_per_byte, held_out_texts
 
 SPLITS = ("test", "read", "unknown")
 
@@ -32,18 +36,49 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--set", nargs="+", action="extend", default=[])
     parser.add_argument("--explain", type=int, default=0, help="check this many explanations of right test answers")
+    parser.add_argument("--show", type=int, default=0, help="print so many of them, drawn at random")
+    parser.add_argument("--text", type=Path)
     chosen = parser.parse_args()
     spec = with_text_settings(PRESETS["quick"].spec, chosen.set)
     engine = Engine(model.load(spec.base_model, device.choose()))
-    for split in SPLITS:
-        say("base", split=split, **accuracy(engine, split, None))
+    measure(engine, None, "base", chosen.text)
+    accuracies = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in chosen.seeds:
             run = finished(replace(spec, name=f"seed-{seed}", seed=seed), Path(folder))
-            for split in SPLITS:
-                say("adapter", seed=seed, split=split, **accuracy(engine, split, run.adapter))
+            accuracies.append(measure(engine, run.adapter, f"seed {seed}", chosen.text))
             if chosen.explain:
-                say("explanations", seed=seed, **explanations(engine, run.adapter, chosen.explain))
+                say("explanations", seed=seed, **explanations(engine, run.adapter, chosen.explain, chosen.show))
+    for split in SPLITS:
+        shares = sorted(accuracy[split] for accuracy in accuracies)
+        mean = round(sum(shares) / len(shares), 3)
+        say("spread", split=split, seeds=len(shares), lowest=shares[0], mean=mean, highest=shares[-1])
+
+
+def measure(engine: Engine, adapter: Path | None, who: str, text: Path | None) -> dict[str, float]:
+    """Says what the model makes of each split, of all together, and of held-out text; returns accuracy by split."""
+    answers = {}
+    for split in SPLITS:
+        questions = handbook.questions(split)
+        scored = engine.score_many(questions, adapter)
+        answers[split] = [Answer(questions[i], scores, engine.loaded.name) for i, scores in scored]
+        made = report(answers[split])
+        say("accuracy", of=who, split=split, share=round(made.overall.share, 3), correct=made.overall.correct,
+            total=made.overall.total, interval_95=[round(bound, 3) for bound in made.overall.interval_95],
+            mean_top_probability=round(made.mean_top_probability, 3))  # fmt: skip
+    together = report(answer for split in SPLITS for answer in answers[split])
+    say(
+        "calibration",
+        of=who,
+        expected_calibration_error=round(together.calibration_error, 3),
+        answers=together.overall.total,
+    )
+    if text:
+        with engine.loaded.using(adapter) as network:
+            for name, texts in held_out_texts(text).items():
+                bits = bits_per_byte(network, engine.loaded.tokenizer, texts)
+                say("held-out text", of=who, text=name, documents=len(texts), bits_per_byte=round(bits, 3))
+    return {split: round(report(answers[split]).overall.share, 3) for split in SPLITS}
 
 
 def finished(spec, folder: Path) -> runs.Run:
@@ -64,30 +99,35 @@ def finished(spec, folder: Path) -> runs.Run:
     return run
 
 
-def accuracy(engine: Engine, split: str, adapter: Path | None) -> dict:
-    questions = handbook.questions(split)
-    answers = [Answer(questions[i], scores, "") for i, scores in engine.score_many(questions, adapter)]
-    made = report(answers)
-    top = sum(max(answer.probabilities) for answer in answers) / len(answers)
-    interval = [round(bound, 3) for bound in made.overall.interval_95]
-    return {"accuracy": round(made.overall.share, 3), "correct": made.overall.correct, "total": made.overall.total,
-            "interval_95": interval, "mean_top_probability": round(top, 3)}  # fmt: skip
+def explanations(engine: Engine, adapter: Path, wanted: int, show: int) -> dict:
+    """Of right test answers: how many explanations state the answer, name a wrong option as it, end by themselves.
 
-
-def explanations(engine: Engine, adapter: Path, wanted: int) -> dict:
-    """Of right test answers: how many explanations state the answer, and how many end by themselves."""
+    An explanation gives its answer in its first sentence, as the handbook's own do: an option named there, in its own
+    words, is what it explains. Later sentences may tell the answer from its neighbours.
+    """
     questions = handbook.questions("test")
-    answers = [engine.score(question, adapter) for question in questions[:: max(1, len(questions) // (2 * wanted))]]
-    right = [answer for answer in answers if answer.correct][:wanted]
+    order = random.Random(0).sample(range(len(questions)), len(questions))
+    answers = (engine.score(questions[i], adapter) for i in order)
+    right = list(islice((answer for answer in answers if answer.correct), wanted))
     last = [list(engine.explain(answer, adapter))[-1] for answer in right]
-    stated = sum(
-        handbook.holds(e.text, a.question.options[a.index]) for a, e in zip(right, last, strict=True)
-    )  # the answer's own words
-    for answer, explanation in list(zip(right, last, strict=True))[:5]:
-        print(
-            f"  {answer.question.stem} → {answer.question.options[answer.index]}: {explanation.text}", file=sys.stderr
-        )
-    return {"checked": len(last), "state_the_answer": stated, "ended": sum(e.ended for e in last)}
+    pairs = list(zip(right, last, strict=True))
+    wrong = [(a, e) for a, e in pairs if names_wrong_option(a, e.text)]
+    for answer, explanation in [*wrong, *pairs[:show]]:
+        said = f"{answer.question.stem} → {answer.question.options[answer.index]}: {explanation.text}"
+        print(f"  {said}", file=sys.stderr)
+    return {
+        "checked": len(last),
+        "state_the_answer": sum(handbook.holds(e.text, a.question.options[a.index]) for a, e in pairs),
+        "name_a_wrong_option": len(wrong),
+        "ended": sum(e.ended for e in last),
+    }
+
+
+def names_wrong_option(answer: Answer, text: str) -> bool:
+    first = handbook.first_sentence(text)
+    chosen = answer.question.options[answer.index]
+    others = (option for i, option in enumerate(answer.question.options) if i != answer.index)
+    return any(handbook.holds(first, option) and not handbook.holds(chosen, option) for option in others)
 
 
 def say(figure: str, **values: object) -> None:
