@@ -22,6 +22,8 @@ SPLITS = {
     "unknown": "Facts neither read nor asked: the honest control.",
 }
 OPTIONS = 4
+# A test question that shares so many words in a row with what was read or trained on is not asked in other words.
+RUN_OF_WORDS = 9
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,11 @@ def faults(facts: Iterable[Fact]) -> list[str]:
     return found
 
 
+def _runs(text: str, length: int) -> set[str]:
+    words = plain(text).split()
+    return {" ".join(words[i : i + length]) for i in range(len(words) - length + 1)}
+
+
 def _faults_of(fact: Fact) -> Iterable[str]:
     if not fact.id.startswith(fact.relation + "-") or not re.fullmatch(r"[a-z0-9-]+", fact.id):
         yield "the id is the relation, a hyphen and a name, in small letters, digits and hyphens"
@@ -165,6 +172,11 @@ def _faults_of(fact: Fact) -> Iterable[str]:
             yield f"a question does not end with a question mark: {text!r}"
     if {plain(t) for t in fact.train} & {plain(t) for t in fact.test}:
         yield "a test question is also a train question"
+    run = max(RUN_OF_WORDS, len(plain(fact.about).split()) + 4)
+    asked = {words for text in fact.test for words in _runs(text, run)}
+    for text in (*fact.prose, *fact.train):
+        if shared := asked & _runs(text, run):
+            yield f"{text!r} shares {run} words in a row with a test question: {min(shared)!r}"
     for questions in (fact.train, fact.test):
         if not any(len(text.split()) >= 14 for text in questions):
             yield "train and test each need a vignette of 14 words or more"
