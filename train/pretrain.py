@@ -142,7 +142,8 @@ def held_out_texts(folder: Path, documents: int = 100) -> dict[str, list[str]]:
     kept: dict[str, list[str]] = {}
     for path in sorted(folder.glob("*.jsonl.gz")):
         rows = [(asked, said) for name, asked, said in reading.documents(path) if reading.held_out(name)]
-        kept[path.name.split(".")[0]] = [f"{asked}\n{said}" if asked else said for asked, said in rows[:documents]]
+        if rows:
+            kept[path.name.split(".")[0]] = [f"{asked}\n{said}" if asked else said for asked, said in rows[:documents]]
     return kept
 
 
@@ -151,6 +152,7 @@ def bits_per_byte(
 ) -> float:
     """Cross-entropy of held-out text in bits per UTF-8 byte, rows of `row` tokens, without context across rows."""
     tokens = joined(texts, tokenizer)
+    row = min(row, len(tokens))
     rows = torch.from_numpy(tokens[: len(tokens) // row * row].reshape(-1, row).astype(np.int64))
     total = 0.0
     was_training = model.training
