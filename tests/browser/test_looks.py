@@ -58,7 +58,7 @@ def finished(server):
 
 
 @pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1280, "light")])
-def test_neither_tab_scrolls_sideways_with_everything_opened(opened, new_page, finished, width, theme):
+def test_no_tab_scrolls_sideways_with_everything_opened(opened, new_page, finished, width, theme):
     page = new_page(width=width, color_scheme=theme)
     opened(page, f"?__theme={theme}")
     expect(page.locator("#answer")).to_be_visible()
@@ -72,6 +72,10 @@ def test_neither_tab_scrolls_sideways_with_everything_opened(opened, new_page, f
     open_everything(page)
     expect(page.locator("#live")).to_contain_text("finished")
     expect(page.locator("#live table")).to_be_visible()
+    assert_fits(page)
+    page.get_by_role("tab", name="About").click()
+    expect(page.get_by_role("heading", name="medqa-nano")).to_be_visible()
+    expect(page.locator("#about")).to_contain_text("MedQuAD")
     assert_fits(page)
 
 

@@ -99,6 +99,22 @@ def test_markup_in_a_question_is_shown_as_text_and_runs_nothing(page, pasted, wa
     assert watch.dialogs == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Which city is the capital of France?\nA) Paris\nB) Rome\nC) Madrid\nD) Lisbon",
+        "qxv zzkl brrt wpf?\nA) foo\nB) bar\nC) baz\nD) qux",
+        "पैरासिटामोल विषाक्तता का प्रतिकारक क्या है?\nA) नालोक्सोन\nB) प्रोटामिन\nC) एट्रोपिन\nD) ग्लूकागन",
+    ],
+    ids=["general knowledge", "nonsense", "Hindi"],
+)
+def test_what_the_embedded_model_was_never_taught_is_answered_with_a_warning_in_words(page, pasted, text):
+    pasted(text)
+    expect(page.locator("#read-as")).to_contain_text("4 options")
+    answered(page)
+    expect(page.locator("#card .mq-doubt").first).to_contain_text("medqa-nano is not trained for this")
+
+
 def options(page):
     return [page.locator(f"#option-{letter} input, #option-{letter} textarea").input_value() for letter in "ABCD"]
 

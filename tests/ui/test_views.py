@@ -109,6 +109,7 @@ def hostile_views():
         "error": views.error(HOSTILE),
         "note": views.note(HOSTILE),
         "who": views.answer_card(answer, HOSTILE, None),
+        "doubts": views.answer_card(answer, "it.", None, doubts=[HOSTILE]),
         "answer card": views.answer_card(
             answer, views.about_adapter(theirs, HOSTILE), Explanation(HOSTILE, cut=True), base
         ),
@@ -150,6 +151,13 @@ def test_the_card_shows_the_choice_its_share_and_who_answered():
     assert text.startswith("A) Iron")
     assert "75 %" in text and "25 %" in text
     assert "Answered by medqa-nano alone. " in text
+
+
+def test_doubts_stand_between_the_choice_and_the_probabilities():
+    text = Tree(views.answer_card(answered(0.0, -1.1), "it.", None, doubts=["It guesses.", "It is unsure."])).text
+    choice, first, second, bars = (text.index(part) for part in ("A) option 0", "It guesses.", "It is unsure.", "75 %"))
+    assert choice < first < second < bars
+    assert "guesses" not in Tree(views.answer_card(answered(0.0, -1.1), "it.", None)).text
 
 
 def test_exactly_the_chosen_option_is_marked():
