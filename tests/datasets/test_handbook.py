@@ -129,20 +129,6 @@ def test_no_text_of_a_fact_that_was_read_states_an_unknown_fact():
             assert not [text for text in read if holds(text, about) and holds(text, answer)], fact.id
 
 
-def test_an_unknown_fact_s_options_are_as_familiar_as_its_answer():
-    # Beside an answer never seen, distractors seen often would push the control below chance.
-    answers = {plain(text) for fact in handbook.facts_read() for text in (fact.about, fact.answer)}
-    unknown = handbook.splits()["unknown"]
-    odd = [
-        (fact.id, option)
-        for fact in handbook.read_facts()
-        if fact.id in unknown
-        for option in fact.distractors
-        if (plain(option) in answers) != (plain(fact.answer) in answers)
-    ]
-    assert len(odd) <= 5, odd
-
-
 def test_questions_are_the_same_every_time_and_their_keys_evenly_spread():
     first, second = handbook.questions("test"), handbook.questions("test")
     assert first == second
