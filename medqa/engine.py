@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from medqa.model import Loaded
-from medqa.prompt import option_tokens
+from medqa.prompt import EXPLANATION_START, option_tokens
 from medqa.question import Answer, Explanation, Question, QuestionError
 
 # The output layer is applied in float32, this many entries at a time: bfloat16 logits near 20 are 0.125 apart.
@@ -48,12 +48,13 @@ class Engine:
             yield from zip(batch, scores, strict=True)
 
     def explain(self, answer: Answer, adapter: Path | None = None) -> Iterator[Explanation]:
-        """Write on after the chosen answer string, greedily, a token at a time; the lock is freed between tokens."""
+        """Write on after the answer string and `Explanation:`, greedily; the lock is freed between tokens."""
         tokenizer = self.loaded.tokenizer
         prefix, remainders = option_tokens(answer.question, tokenizer)
         stops = _end_tokens(self.loaded.base, tokenizer)
         cache = DynamicCache(config=self.loaded.base.config)
-        pending = prefix + remainders[answer.index]
+        start = tokenizer(EXPLANATION_START, add_special_tokens=False)["input_ids"]
+        pending = prefix + remainders[answer.index] + start
         written: list[int] = []
         while len(written) < self.max_explanation_tokens:
             with self.loaded.using(adapter) as model:

@@ -14,6 +14,9 @@ INSTRUCTION = "Choose the correct option and explain why."
 ANSWER_START = "Answer: "
 # The blank line before the explanation. It ends every answer string: "Iron" is not "Iron deficiency".
 LINE_END = "\n\n"
+# With it the explanation's first word follows a space, as it does in the answer string: to a byte-level tokenizer it is
+# then the same token, and a small model can go on from the answer it has just given instead of recalling it anew.
+EXPLANATION_START = "Explanation:"
 
 
 def messages(question: Question) -> list[dict[str, str]]:
@@ -88,8 +91,7 @@ def training_example(question: Question, tokenizer: PreTrainedTokenizerBase, max
     first_label = next(i for i, (_, stop) in enumerate(asked["offset_mapping"]) if stop > len(prompt))
     # On its own: some tokenizers (GPT-2's rule) split the blank line differently when text follows it, and the answer
     # must be trained on the very tokens that are scored and written on from.
-    explained = (
-        tokenizer(explanation + tokenizer.eos_token, add_special_tokens=False)["input_ids"] if explanation else []
-    )
+    told = f"{EXPLANATION_START} {explanation}{tokenizer.eos_token}" if explanation else ""
+    explained = tokenizer(told, add_special_tokens=False)["input_ids"]
     ids = asked["input_ids"] + explained
     return Example(tuple(ids[:max_length]), first_label, cut=len(ids) > max_length)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from medqa.prompt import INSTRUCTION, messages, option_tokens, rendered, training_example
+from medqa.prompt import EXPLANATION_START, INSTRUCTION, messages, option_tokens, rendered, training_example
 from medqa.question import Question
 
 pytestmark = pytest.mark.model
@@ -79,7 +79,9 @@ def control_tokens(ids, tokenizer):
 
 def test_the_labels_start_at_the_assistants_text_and_end_with_the_end_token(tokenizer):
     example = training_example(HEART, tokenizer, 1024)
-    assert plain(learned(example, tokenizer)) == plain(ANSWERED + HEART.explanation + tokenizer.eos_token)
+    assert plain(learned(example, tokenizer)) == plain(
+        f"{ANSWERED}{EXPLANATION_START} {HEART.explanation}{tokenizer.eos_token}"
+    )
     assert example.input_ids[-1] == tokenizer.eos_token_id
     assert plain(tokenizer.decode(example.input_ids[: example.first_label])) == plain(rendered(HEART, tokenizer))
     assert example.labels == [-100] * example.first_label + list(example.input_ids[example.first_label :])
@@ -138,6 +140,9 @@ def test_the_tokens_scored_are_the_tokens_trained(tokenizer, explanation):
         question = replace(HEART, answer=answer, explanation=explanation)
         prefix, remainders = option_tokens(question, tokenizer)
         scored = prefix + remainders[answer]
+        if explanation:
+            # What explaining begins with.
+            scored += tokenizer(EXPLANATION_START, add_special_tokens=False)["input_ids"]
         assert list(training_example(question, tokenizer, 1024).input_ids[: len(scored)]) == scored
 
 

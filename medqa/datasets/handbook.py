@@ -142,6 +142,10 @@ def faults(facts: Iterable[Fact]) -> list[str]:
     return found
 
 
+def _without_article(text: str) -> str:
+    return re.sub(r"^(the|a|an) ", "", plain(text))
+
+
 def _runs(text: str, length: int) -> set[str]:
     words = plain(text).split()
     return {" ".join(words[i : i + length]) for i in range(len(words) - length + 1)}
@@ -183,6 +187,9 @@ def _faults_of(fact: Fact) -> Iterable[str]:
     first = first_sentence(fact.explanation)
     if not holds(first, fact.answer) or not holds(first, fact.about):
         yield "the explanation's first sentence lacks the answer or what is asked about"
+    if not _without_article(first).startswith(_without_article(fact.answer)):
+        # Written after the answer, it is then led by it: a small model that begins elsewhere drifts to another fact.
+        yield "the explanation does not begin with the answer"
     named = [d for d in fact.distractors if holds(first, d) and not holds(fact.answer, d)]
     if named:
         yield f"the explanation's first sentence names a distractor: {named}"

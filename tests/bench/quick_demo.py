@@ -89,7 +89,7 @@ def finished(spec, folder: Path) -> runs.Run:
     while (seen := runs.progress_of(run)).status == "running":
         if first is None and seen.steps:
             first = time.monotonic() - began
-        time.sleep(0.1)
+        time.sleep(0.1 if first is None else 1.0)  # as often as the page looks
     if seen.status != "done":
         sys.exit(f"{run.name}: {seen.status}: {seen.reason}")
     whole = time.monotonic() - began
@@ -112,12 +112,14 @@ def explanations(engine: Engine, adapter: Path, wanted: int, show: int) -> dict:
     last = [list(engine.explain(answer, adapter))[-1] for answer in right]
     pairs = list(zip(right, last, strict=True))
     wrong = [(a, e) for a, e in pairs if names_wrong_option(a, e.text)]
-    for answer, explanation in [*wrong, *pairs[:show]]:
-        said = f"{answer.question.stem} → {answer.question.options[answer.index]}: {explanation.text}"
-        print(f"  {said}", file=sys.stderr)
+    silent = [(a, e) for a, e in pairs if not handbook.holds(e.text, a.question.options[a.index])]
+    for title, chosen in (("wrong option", wrong), ("answer not stated", silent), ("shown", pairs[:show])):
+        for answer, explanation in chosen:
+            said = f"{answer.question.stem} → {answer.question.options[answer.index]}: {explanation.text}"
+            print(f"  {title}: {said}", file=sys.stderr)
     return {
         "checked": len(last),
-        "state_the_answer": sum(handbook.holds(e.text, a.question.options[a.index]) for a, e in pairs),
+        "state_the_answer": len(last) - len(silent),
         "name_a_wrong_option": len(wrong),
         "ended": sum(e.ended for e in last),
     }

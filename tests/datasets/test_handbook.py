@@ -58,6 +58,7 @@ def test_a_sound_fact_has_no_faults():
             {"explanation": "N-acetylcysteine, not naloxone, is given for paracetamol. " + FACT.explanation},
             "first sentence names a distractor",
         ),
+        ({"explanation": "For paracetamol, " + FACT.explanation}, "does not begin with the answer"),
         ({"explanation": "N-acetylcysteine is the antidote for paracetamol."}, "20 to 60 are wanted"),
         ({"wordings": (*FACT.wordings, PARROTED)}, "shares 9 words in a row with a test question"),
     ],
