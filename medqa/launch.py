@@ -38,7 +38,12 @@ def start(spec: RunSpec, folder: Path) -> Run:
         except OSError as error:
             shutil.rmtree(run.folder, ignore_errors=True)
             raise RunError(f"The run's folder {run.folder} can't be written: {error.strerror}.") from error
-        _spawn(run, device_lock)
+        try:
+            _spawn(run, device_lock)
+        except RunError:
+            # Nothing has begun: the name stays free.
+            shutil.rmtree(run.folder, ignore_errors=True)
+            raise
     return run
 
 
@@ -67,26 +72,28 @@ def with_free_name(spec: RunSpec, prefix: str, folder: Path) -> RunSpec:
 
 def _spawn(run: Run, device_lock: int, again: bool = False) -> None:
     with runs.holding(run.folder / "lock", f"The run {run.name} is running already.") as run_lock:
+        reserve = run.folder / "reserve"
         try:
-            (run.folder / "reserve").write_bytes(os.urandom(RESERVE_BYTES))
+            reserve.write_bytes(os.urandom(RESERVE_BYTES))
             run.stop_file.unlink(missing_ok=True)
             if again:
                 EventWriter(run)("resumed")
+            os.ftruncate(device_lock, 0)
+            os.pwrite(device_lock, run.name.encode(), 0)
+            with (run.folder / "process.log").open("ab") as log:
+                # Its own session: closing the server's terminal must not take the run with it.
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "train", str(run.folder.resolve())],
+                    cwd=ROOT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=(run_lock, device_lock),
+                    env={name: value for name, value in os.environ.items() if name != PAGE_ONLY},
+                )
         except OSError as error:
-            raise RunError(f"The run's folder {run.folder} can't be written: {error.strerror}.") from error
-        os.ftruncate(device_lock, 0)
-        os.pwrite(device_lock, run.name.encode(), 0)
-        with (run.folder / "process.log").open("ab") as log:
-            # Its own session: closing the server's terminal must not take the run with it.
-            process = subprocess.Popen(
-                [sys.executable, "-m", "train", str(run.folder.resolve())],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=(run_lock, device_lock),
-                env={name: value for name, value in os.environ.items() if name != PAGE_ONLY},
-            )
+            reserve.unlink(missing_ok=True)
+            raise RunError(f"The run {run.name} can't be started in {run.folder}: {error.strerror}.") from error
     # Collects the exit status when it comes; an uncollected child stays in the process table.
     threading.Thread(target=process.wait, daemon=True, name=f"wait-{run.name}").start()

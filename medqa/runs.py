@@ -192,6 +192,11 @@ class Progress:
         return self.steps[-1]["step"] if self.steps else 0
 
     @property
+    def best(self) -> dict | None:
+        """The evaluation whose adapter is the best so far: each that was kept beat those before it."""
+        return next((event for event in reversed(self.evaluations) if event.get("kept")), None)
+
+    @property
     def seconds_left(self) -> float | None:
         """By the mean pace of the last 20 steps; None before there are two."""
         recent = self.steps[-20:]

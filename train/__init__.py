@@ -6,6 +6,9 @@ material.py   the data set, tokenised, and what is held out
 trainer.py    transformers.Trainer with the loss only where there are labels
 reporting.py  events while training: steps, evaluations, checkpoints, stop
 saving.py     the finished adapter, its scores and its card
+best.py       the best adapter so far, kept where a resumed run finds it
+checkpoints.py drops what can't be resumed from, keeps the newest two
 failures.py   an exception to the sentence that says what happened and what to do
 pretrain.py   builds the embedded medqa-nano (a program of its own)
+reading.py    what medqa-nano reads: open text, and the handbook in many forms
 """

@@ -8,7 +8,7 @@ import torch
 
 from medqa.datasets.rows import DatasetError
 from medqa.model import ModelError
-from medqa.spec import RunSpec
+from medqa.runs import Run, RunError
 
 # What the libraries below say when a write finds no room, each in a type of its own: safetensors, and torch.save.
 NO_ROOM = ("No space left on device", "PytorchStreamWriter failed writing", "inline_container.cc")
@@ -24,15 +24,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text
 
 
-def sentence_for(error: BaseException, spec: RunSpec) -> str:
-    if isinstance(error, TrainingFailed | DatasetError | ModelError):
+def sentence_for(error: BaseException, run: Run) -> str:
+    if isinstance(error, TrainingFailed | DatasetError | ModelError | RunError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
         return "The training process was interrupted. Resume goes on from the last checkpoint."
     if is_out_of_memory(error):
         return (
             "The device is out of memory even with one example at a time. "
-            f"Lower the maximum length ({spec.max_length}), or choose a smaller base model."
+            f"Lower the maximum length ({run.spec.max_length}), or choose a smaller base model."
         )
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(text in str(error) for text in NO_ROOM):
         return "The disk is full. Free some space, then resume: the last whole checkpoint is kept."

@@ -14,6 +14,8 @@ from medqa.engine import length_batches, log_probabilities
 from medqa.prompt import Example
 from medqa.question import Question
 from medqa.runs import EventWriter, Run
+from train.best import Best
+from train.checkpoints import keep_newest
 from train.failures import TrainingFailed
 from train.trainer import collate, label_loss
 
@@ -69,7 +71,7 @@ def score_correct(model, tokenizer, questions: Sequence[Question], tokens_per_ba
 
 
 class Reporter(TrainerCallback):
-    """Writes an event for each step, measures when due, and stops when asked."""
+    """Writes an event for each step, measures when due and keeps the best adapter, and stops when asked."""
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class Reporter(TrainerCallback):
         clock: Clock,
         device: devices.Device,
         measure: Callable[[], dict],
+        best: Best,
         evaluate_at: frozenset[int],
         save_every: int,
     ) -> None:
@@ -86,6 +89,7 @@ class Reporter(TrainerCallback):
         self.clock = clock
         self.device = device
         self.measure = measure
+        self.best = best
         self.evaluate_at = evaluate_at
         self.save_every = save_every
         self.losses: list[float] = []
@@ -128,18 +132,23 @@ class Reporter(TrainerCallback):
             memory=devices.memory(self.device).used,
         )
         self._judge(loss, step, args.learning_rate)
-        if step in self.evaluate_at:
+        # A run stopped between two evaluations is measured where it stopped, or its last steps could not be chosen.
+        if step in self.evaluate_at or (self.stopped and self.evaluate_at):
             self.evaluate(step)
 
     def evaluate(self, step: int) -> dict:
         measured = self.measure()
-        self.write("evaluated", step=step, seconds=self.clock.seconds, **measured)
+        # Kept before it is said to be: a resumed run believes the event.
+        kept = self.best.keep_if_best(step, measured)
+        self.write("evaluated", step=step, seconds=self.clock.seconds, kept=kept, **measured)
         return measured
 
     def on_save(self, args, state, control, **others):
         # Written last, so a checkpoint without it was cut short and is never resumed from.
         folder = self.run.folder / "checkpoints" / f"checkpoint-{state.global_step}"
         (folder / "complete").touch()
+        keep_newest(self.run)
+        self.best.forget_unreachable()
         self.write("saved", step=state.global_step)
 
     def _judge(self, loss: float, step: int, learning_rate: float) -> None:

@@ -21,18 +21,18 @@ CONTROL_SPLITS = {"handbook": ("read", "unknown")}
 CONTROL_QUESTIONS = 200
 
 
-def held_out_scores(spec: RunSpec, recorded: Progress) -> dict:
-    """{"test": {"before": …, "after": …}} from the evaluations a run has recorded."""
-    return {held_out_split(spec.dataset): _before_and_after(recorded)}
+def held_out_scores(spec: RunSpec, recorded: Progress, step: int) -> dict:
+    """{"test": {"before": …, "after": …}} from the evaluations a run has recorded; `step` is the saved adapter's."""
+    return {held_out_split(spec.dataset): _before_and_after(recorded, step)}
 
 
-def _before_and_after(recorded: Progress) -> dict:
+def _before_and_after(recorded: Progress, step: int) -> dict:
     measured = [event for event in recorded.evaluations if event["total"]]
     if not measured:
         return {}
     before = measured[0] if measured[0]["step"] == 0 else None
-    # Stopped before it was measured again, a run has a score before and none after.
-    chosen = {"before": before, "after": measured[-1] if measured[-1]["step"] else None}
+    # Weights nobody measured have a score before and none after.
+    chosen = {"before": before, "after": next((e for e in measured if e["step"] == step), None)}
     return {name: {k: e[k] for k in ("step", "correct", "total", "loss")} for name, e in chosen.items() if e}
 
 

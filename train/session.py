@@ -18,6 +18,7 @@ from medqa.model import load_base, load_tokenizer, revision
 from medqa.runs import EventReader, EventWriter, Progress, Run, progress
 from medqa.settings import from_environment
 from medqa.spec import ALL_LINEAR, RunSpec
+from train.best import Best
 from train.failures import TrainingFailed, is_out_of_memory
 from train.material import EVALUATION_TOKENS, Material, prepare
 from train.reporting import Clock, Reporter
@@ -70,7 +71,7 @@ class Session:
     clock: Clock
 
     def attempt(self, micro_batch: int) -> None:
-        """Train from the newest whole checkpoint, or the beginning, to the end or the request to stop; then save."""
+        """Train from the newest whole checkpoint, or the start, to the end or until asked to stop; save the best."""
         set_seed(self.spec.seed)
         self.material.held_out.tokens_per_batch = (
             EVALUATION_TOKENS[self.device.torch_name] * micro_batch // self.spec.batch_size
@@ -80,7 +81,8 @@ class Session:
         from_step = int(checkpoint.name.split("-")[1]) if checkpoint else 0
         total = self.spec.steps(len(self.material.examples))
         self.write("prepared", from_step=from_step, total_steps=total, **self._facts(model, micro_batch))
-        reporter = self._reporter(model, total)
+        best = Best(self.run, model, _recorded(self.run).evaluations)
+        reporter = self._reporter(model, best, total)
         trainer = LabelTrainer(
             model=model,
             args=_arguments(self.run, self.spec, self.device, total, micro_batch),
@@ -95,9 +97,9 @@ class Session:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         else:
             trainer._load_from_checkpoint(str(checkpoint), model)
-        self._finish(model, reporter.stopped)
+        self._finish(model, best, reporter.stopped)
 
-    def _reporter(self, model: PeftModel, total: int) -> Reporter:
+    def _reporter(self, model: PeftModel, best: Best, total: int) -> Reporter:
         held_out = self.material.held_out
         reporter = Reporter(
             self.run,
@@ -105,6 +107,7 @@ class Session:
             self.clock,
             self.device,
             lambda: held_out.measure(model.get_base_model(), self.tokenizer),
+            best,
             evaluate_at=_evaluation_steps(self.spec, total) if held_out.questions else frozenset(),
             save_every=max(1, min(500, total // 5)),
         )
@@ -131,9 +134,10 @@ class Session:
             "micro_batch": micro_batch,
         }
 
-    def _finish(self, model: PeftModel, stopped: bool) -> None:
+    def _finish(self, model: PeftModel, best: Best, stopped: bool) -> None:
         recorded = _recorded(self.run)
-        scores = held_out_scores(self.spec, recorded)
+        step = best.restore() or recorded.step
+        scores = held_out_scores(self.spec, recorded, step)
         if not stopped:
             per_batch = self.material.held_out.tokens_per_batch
             scores |= control_scores(self.spec, model.eval(), self.tokenizer, per_batch)
@@ -144,6 +148,7 @@ class Session:
             "rows": len(self.material.questions),
             "rows_sha256": fingerprint(self.material.questions),
             "spec": self.spec.to_json(),
+            "step": step,
             "steps": recorded.step,
             "total_steps": recorded.total_steps,
             "seconds": self.clock.seconds,
@@ -161,6 +166,9 @@ def _evaluation_steps(spec: RunSpec, total: int) -> frozenset[int]:
 
 def _with_lora(spec: RunSpec, device: Device) -> PeftModel:
     base = load_base(spec.base_model, device)
+    if device.torch_name == "cpu":
+        # SDPA's backward pass on a CPU takes longer than attention written out: tests/bench/train_speed.py.
+        base.set_attn_implementation("eager")
     targets = ALL_LINEAR if spec.target_modules == (ALL_LINEAR,) else list(spec.target_modules)
     # Not the output layer: answers are scored with its own weights, in float32.
     head = base.get_output_embeddings()
@@ -195,7 +203,6 @@ def _arguments(run: Run, spec: RunSpec, device: Device, total: int, micro_batch:
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="no",
-        save_total_limit=2,
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,

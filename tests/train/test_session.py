@@ -90,6 +90,9 @@ def test_the_adapter_is_listed_with_what_it_was_made_from(finished_run, tiny_spe
     assert adapter.card["spec"] == json.loads(json.dumps(tiny_spec.to_json()))
     assert len(adapter.card["rows_sha256"]) == 64
     assert adapter.card["steps"] == adapter.card["total_steps"]
+    best = runs.progress_of(finished_run).best
+    assert adapter.card["step"] == adapter.held_out["after"]["step"] == best["step"]
+    assert adapter.held_out["after"]["correct"] == best["correct"]
     assert {"torch", "transformers", "peft"} <= set(adapter.card["versions"])
     assert "%" in adapter.label
     assert not list(adapter.folder.glob("*.bin"))
@@ -184,13 +187,13 @@ def test_a_run_resumed_after_all_that_finishes_as_if_nothing_had_happened(story,
     assert numbers(story.finished.steps) == numbers(undisturbed.steps)
     assert losses(story.finished) == pytest.approx(losses(undisturbed), abs=SAME)
     assert [e["learning_rate"] for e in story.finished.steps] == [e["learning_rate"] for e in undisturbed.steps]
-    assert numbers(story.finished.evaluations) == numbers(undisturbed.evaluations)
-    assert story.finished.scores == {
-        split: {
-            when: {**score, "loss": pytest.approx(score["loss"], abs=SAME)} for when, score in before_and_after.items()
-        }
-        for split, before_and_after in undisturbed.scores.items()
-    }
+    # It is measured once more, where it was stopped; where both were measured they measured the same.
+    where_stopped = [e for e in story.finished.evaluations if e["step"] == story.stopped.step]
+    both = [e for e in story.finished.evaluations if e["step"] in numbers(undisturbed.evaluations)]
+    assert len(where_stopped) == 1
+    assert [(e["step"], e["correct"]) for e in both] == [(e["step"], e["correct"]) for e in undisturbed.evaluations]
+    assert [e["loss"] for e in both] == pytest.approx([e["loss"] for e in undisturbed.evaluations], abs=SAME)
+    assert story.finished.scores["validation"]["after"]["step"] == story.finished.best["step"]
 
 
 def test_the_clock_of_a_resumed_run_never_goes_back(story):
@@ -201,14 +204,14 @@ def test_the_clock_of_a_resumed_run_never_goes_back(story):
 # Stopping and resuming, in this process
 
 
-def test_a_run_stopped_at_once_saves_its_first_step_and_claims_no_score_after(tmp_path, short_spec):
+def test_a_run_stopped_at_once_saves_its_first_step_and_what_it_measures_there(tmp_path, short_spec):
     folder = tmp_path / short_spec.name
     folder.mkdir()
     launch.stop(Run(folder))
     run, seen = train_here(tmp_path, short_spec)
     assert (seen.status, numbers(seen.steps), seen.resumable) == ("stopped", [1], True)
-    assert set(seen.scores["validation"]) == {"before"}
-    assert run.has_adapter
+    assert seen.scores["validation"]["after"]["step"] == 1
+    assert card(run)["step"] == 1
 
 
 def test_a_checkpoint_that_was_cut_short_is_not_resumed_from(tmp_path, finished_run):
@@ -235,6 +238,115 @@ def test_resuming_after_the_last_step_only_saves_the_adapter(tmp_path, finished_
     ours, theirs = (load_file(r.adapter / adapters.WEIGHTS) for r in (run, finished_run))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+# The best adapter is the one saved
+
+
+def card(run):
+    return json.loads((run.adapter / "medqa.json").read_text())
+
+
+@pytest.fixture
+def measuring(monkeypatch):
+    """measuring(correct, …): what the evaluations of a run count, in that order; the last one again and again."""
+    from train.reporting import HeldOut
+
+    def script(*correct):
+        counts = iter(correct)
+        monkeypatch.setattr(
+            HeldOut, "measure", lambda *_: {"correct": next(counts, correct[-1]), "total": 5, "loss": 1.0}
+        )
+
+    return script
+
+
+@pytest.fixture
+def failing_at(monkeypatch):
+    """failing_at(call): the loss of that one call is no number, which ends the run."""
+    from train import trainer
+
+    whole = trainer.label_loss
+
+    def fail(call):
+        calls = iter(range(1000))
+        monkeypatch.setattr(
+            trainer, "label_loss", lambda m, i: whole(m, i) * (float("nan") if next(calls) == call else 1)
+        )
+
+    return fail
+
+
+def same_weights(ours, theirs):
+    """Of two files; Trainer and PEFT leave the adapter's name out of the weights' names."""
+    import torch
+    from safetensors.torch import load_file
+
+    ours, theirs = ({k.replace(".default", ""): w for k, w in load_file(file).items()} for file in (ours, theirs))
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_the_adapter_of_the_best_evaluation_is_saved_not_that_of_the_last(tmp_path, short_spec, measuring):
+    measuring(1, 2, 2, 2, 2, 4, 3)
+    run, seen = train_here(tmp_path, replace(short_spec, evaluations=6))
+    *_, best, last = numbers(seen.evaluations)
+    assert (seen.status, last) == ("done", seen.total_steps)
+    assert seen.scores["validation"]["after"] == {"step": best, "correct": 4, "total": 5, "loss": 1.0}
+    assert (card(run)["step"], card(run)["steps"]) == (best, last)
+    checkpoints = run.folder / "checkpoints"
+    weights = run.adapter / adapters.WEIGHTS
+    assert same_weights(weights, checkpoints / f"checkpoint-{best}" / adapters.WEIGHTS)
+    assert not same_weights(weights, checkpoints / f"checkpoint-{last}" / adapters.WEIGHTS)
+
+
+def test_the_best_adapter_of_before_a_failure_is_saved_by_the_resumed_run(tmp_path, short_spec, measuring, failing_at):
+    spec = replace(short_spec, evaluations=12)
+    measuring(1, 1, 4, 2)
+    failing_at(7)
+    run, seen = train_here(tmp_path, spec)
+    assert (seen.status, seen.best["step"]) == ("failed", 2)
+    kept = (run.folder / "checkpoints" / "best-2.safetensors").read_bytes()
+    _, seen = train_here(tmp_path, spec)
+    assert (seen.status, seen.prepared["from_step"], card(run)["step"]) == ("done", 6, 2)
+    (tmp_path / "kept.safetensors").write_bytes(kept)
+    assert same_weights(run.adapter / adapters.WEIGHTS, tmp_path / "kept.safetensors")
+
+
+def test_a_best_adapter_of_steps_that_are_repeated_gives_way_to_what_the_repeat_measures(
+    tmp_path, short_spec, measuring, failing_at
+):
+    spec = replace(short_spec, evaluations=12)
+    measuring(1, 2, 2, 4, 1, 5)
+    failing_at(5)
+    run, seen = train_here(tmp_path, spec)
+    assert (seen.status, seen.best["step"]) == ("failed", 5)
+    measuring(3)
+    _, seen = train_here(tmp_path, spec)
+    assert (seen.status, seen.prepared["from_step"]) == ("done", 4)
+    assert seen.scores["validation"]["after"]["correct"] == 4
+    assert card(run)["step"] == seen.best["step"] == 3
+
+
+def test_a_run_stopped_early_saves_its_best_adapter_too_and_resumes_from_its_last_step(
+    tmp_path, short_spec, measuring, monkeypatch
+):
+    from train import trainer
+
+    spec = replace(short_spec, evaluations=12)
+    run, whole, calls = Run(tmp_path / spec.name), trainer.label_loss, iter(range(100))
+
+    def asked_to_stop_in_the_fifth_step(model, inputs):
+        if next(calls) == 4:
+            launch.stop(run)
+        return whole(model, inputs)
+
+    monkeypatch.setattr(trainer, "label_loss", asked_to_stop_in_the_fifth_step)
+    measuring(1, 2, 4, 3)
+    _, seen = train_here(tmp_path, spec)
+    assert (seen.status, seen.step, card(run)["step"], card(run)["steps"]) == ("stopped", 5, 2, 5)
+    run.stop_file.unlink()
+    _, seen = train_here(tmp_path, spec)
+    assert (seen.status, seen.prepared["from_step"], card(run)["step"]) == ("done", 5, 2)
 
 
 def test_an_adapter_lost_between_two_renames_is_found_again(tmp_path, finished_run):

@@ -1,0 +1,219 @@
+from types import SimpleNamespace
+
+import pytest
+
+from medqa.runs import EventReader, EventWriter, Run
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "quick-1"
+    folder.mkdir()
+    return Run(folder)
+
+
+@pytest.fixture
+def model(tiny_base, cpu):
+    from peft import LoraConfig, get_peft_model
+
+    from medqa.model import load_base
+
+    config = LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["q_proj"], init_lora_weights=False)
+    return get_peft_model(load_base(tiny_base, cpu), config)
+
+
+@pytest.fixture
+def best(run, model):
+    from train.best import Best
+
+    return Best(run, model)
+
+
+def measured(correct, loss=1.0):
+    return {"correct": correct, "total": 100, "loss": loss}
+
+
+def weights(model):
+    return {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
+
+
+def train_on(model):
+    """Stands in for steps: every trained weight moves."""
+    import torch
+
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.add_(1.0)
+
+
+def same(ours, theirs):
+    return ours.keys() == theirs.keys() and all(bool((ours[name] == theirs[name]).all()) for name in ours)
+
+
+def keep_in_turn(best, model, scores):
+    """{step: weights} after keeping, or not, what each step measured."""
+    seen = {}
+    for step, score in scores.items():
+        train_on(model)
+        best.keep_if_best(step, score)
+        seen[step] = weights(model)
+    return seen
+
+
+def files(run):
+    return sorted(path.name for path in (run.folder / "checkpoints").glob("best-*"))
+
+
+def checkpoint_at(run, step):
+    folder = run.folder / "checkpoints" / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    (folder / "complete").touch()
+    return folder
+
+
+# The best adapter
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "is_better"),
+    [
+        (measured(51, 9.0), measured(50, 1.0), True),
+        (measured(49, 0.1), measured(50, 1.0), False),
+        (measured(50, 0.9), measured(50, 1.0), True),
+        (measured(50, 1.1), measured(50, 1.0), False),
+        (measured(50, 1.0), measured(50, 1.0), False),
+    ],
+    ids=["more right", "fewer right", "lower loss", "higher loss", "the same"],
+)
+def test_better_is_more_right_answers_and_then_a_lower_loss(new, old, is_better):
+    from train.best import better
+
+    assert better(new, old) == is_better
+
+
+def test_the_weights_of_the_best_evaluation_come_back(best, model):
+    seen = keep_in_turn(best, model, {5: measured(50), 10: measured(60), 15: measured(55), 20: measured(60, 1.2)})
+    assert best.restore() == 10
+    assert same(weights(model), seen[10])
+
+
+def test_the_base_models_own_measure_is_never_the_best_adapter(best, model, run):
+    assert not best.keep_if_best(0, measured(100))
+    before = weights(model)
+    assert best.restore() is None
+    assert same(weights(model), before)
+    assert files(run) == []
+
+
+def resumed(run, model, *kept):
+    from train.best import Best
+
+    return Best(run, model, [{"event": "evaluated", "step": 0, **measured(1)}, *kept])
+
+
+def event(step, correct, kept=True):
+    return {"event": "evaluated", "step": step, "kept": kept, **measured(correct)}
+
+
+def test_a_resumed_run_has_the_best_of_before_and_measures_up_to_it(best, model, run):
+    seen = keep_in_turn(best, model, {5: measured(50), 10: measured(40)})
+    again = resumed(run, model, event(5, 50), event(10, 40, kept=False))
+    assert not again.keep_if_best(15, measured(45))
+    assert again.restore() == 5
+    assert same(weights(model), seen[5])
+
+
+@pytest.mark.parametrize("damage", ["cut short", "missing"])
+def test_weights_that_cannot_be_read_to_their_end_leave_the_best_before_them(best, model, run, damage):
+    seen = keep_in_turn(best, model, {5: measured(50), 10: measured(60)})
+    file = run.folder / "checkpoints" / "best-10.safetensors"
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-100])
+    assert resumed(run, model, event(5, 50), event(10, 60)).restore() == 5
+    assert same(weights(model), seen[5])
+
+
+def test_a_run_of_an_older_version_that_kept_nothing_keeps_its_last_weights(run, model):
+    assert resumed(run, model, {"event": "evaluated", "step": 5, **measured(50)}).restore() is None
+
+
+def test_the_best_up_to_each_checkpoint_is_kept_and_no_other(best, model, run):
+    keep_in_turn(best, model, {2: measured(20), 4: measured(40), 6: measured(60)})
+    (run.folder / "checkpoints" / "best-9.part").touch()
+    older, newer = checkpoint_at(run, 3), checkpoint_at(run, 6)
+    best.forget_unreachable()
+    assert files(run) == ["best-2.safetensors", "best-6.safetensors"]
+    older.rename(newer.with_name("checkpoint-8"))
+    best.forget_unreachable()
+    assert files(run) == ["best-6.safetensors"]
+
+
+def test_a_checkpoint_before_the_first_measure_needs_no_weights(best, model, run):
+    checkpoint_at(run, 1)
+    best.forget_unreachable()
+    keep_in_turn(best, model, {2: measured(20), 4: measured(40)})
+    best.forget_unreachable()
+    assert files(run) == ["best-4.safetensors"]
+
+
+# Events
+
+
+@pytest.fixture
+def reporter(run, best, cpu):
+    """reporter(correct, …, evaluate_at): measures what it is told, in that order."""
+    from train.reporting import Clock, Reporter
+
+    def make(*correct, evaluate_at=(2, 4)):
+        scripted = iter(correct)
+        return Reporter(
+            run, EventWriter(run), Clock(0.0), cpu, lambda: measured(next(scripted)), best, frozenset(evaluate_at), 100
+        )
+
+    return make
+
+
+def a_step(reporter, number):
+    state = SimpleNamespace(global_step=number, max_steps=100)
+    control = SimpleNamespace(should_training_stop=False)
+    reporter.on_step_begin(None, state, control)
+    reporter.on_step_end(None, state, control)
+    logs = {"loss": 1.0, "grad_norm": 0.5, "learning_rate": 1e-3}
+    reporter.on_log(SimpleNamespace(learning_rate=1e-3), state, control, logs)
+
+
+def evaluations(run):
+    return [(e["step"], e["kept"]) for e in EventReader(run).read() if e["event"] == "evaluated"]
+
+
+def test_an_evaluation_says_whether_its_adapter_is_kept(reporter, run):
+    reporting = reporter(90, 10, 30, 20, evaluate_at=(1, 2, 3))
+    reporting.evaluate(0)
+    for number in (1, 2, 3):
+        a_step(reporting, number)
+    assert evaluations(run) == [(0, False), (1, True), (2, True), (3, False)]
+
+
+def test_a_run_asked_to_stop_is_measured_where_it_stops(reporter, run):
+    reporting = reporter(10, 20)
+    a_step(reporting, 2)
+    run.stop_file.touch()
+    a_step(reporting, 3)
+    assert evaluations(run) == [(2, True), (3, True)]
+
+
+def test_a_run_asked_to_stop_where_it_is_measured_anyway_is_measured_once(reporter, run):
+    run.stop_file.touch()
+    a_step(reporter(10), 2)
+    assert evaluations(run) == [(2, True)]
+
+
+def test_without_held_out_questions_stopping_measures_nothing(reporter, run):
+    run.stop_file.touch()
+    a_step(reporter(evaluate_at=()), 3)
+    assert evaluations(run) == []
