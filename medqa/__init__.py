@@ -10,11 +10,13 @@
     model.py       a base model with its tokenizer, and adapters attached by name
     engine.py      score the options, write the explanation
     adapters.py    adapters found on disk or named on the Hub
-    evaluate.py    accuracy, interval, by subject
+    evaluate.py    accuracy, interval, by subject, calibration
+    scope.py       when an answer is a guess, in words
     spec.py        the settings of a run, checked; the presets
     runs.py        the run record: folder, events, derived status
     launch.py      start, stop, resume the training process
     estimate.py    what a run will take; a preview of its examples
+    export.py      a run as one JSON or as a TensorBoard log
     commands.py    the command line (python -m medqa)
     ui/            the page; the only folder that imports gradio
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m medqa train|ask|evaluate|adapters|doctor`. The same library as the page."""
+"""The command line: `python -m medqa train|ask|evaluate|adapters|export|doctor`. The same library as the page."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import sys
 import time
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from medqa import adapters, launch, runs, scope
+from medqa import adapters, export, launch, runs, scope
 from medqa.adapters import Adapter, AdapterError
 from medqa.datasets.rows import DatasetError
+from medqa.export import ExportError
 from medqa.hub import HubError
 from medqa.question import LETTERS, QuestionError
 from medqa.runs import EventReader, Progress, Run, RunError
@@ -19,6 +21,8 @@ from medqa.settings import Settings, from_environment
 from medqa.spec import PRESETS, SpecError, with_text_settings
 
 POLL_SECONDS = 0.3
+# Errors that are one sentence for a person.
+TOLD = (AdapterError, DatasetError, ExportError, HubError, QuestionError, RunError, SpecError, ValueError)
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "gradio")
 
 
@@ -28,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         return chosen.command(chosen, from_environment())
-    except (AdapterError, DatasetError, HubError, ModelError, QuestionError, RunError, SpecError, ValueError) as error:
+    except (*TOLD, ModelError) as error:
         print(f"medqa: {error}", file=sys.stderr)
         return 2
 
@@ -62,6 +66,12 @@ def parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("adapters", help="the adapters of finished runs")
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(command=adapters_command)
+
+    exporting = commands.add_parser("export", help="a run as one JSON document, or as a TensorBoard log")
+    exporting.add_argument("name", metavar="NAME", help="of the run")
+    exporting.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    exporting.add_argument("--tensorboard", type=Path, metavar="FOLDER", help="write a log there instead, or as well")
+    exporting.set_defaults(command=export_command)
 
     doctor = commands.add_parser("doctor", help="device, number format, versions, warnings")
     doctor.add_argument("--json", action="store_true")
@@ -184,6 +194,18 @@ def adapters_command(chosen: argparse.Namespace, settings: Settings) -> int:
         print(
             "\n".join(a.label for a in found) or f"No adapters in {settings.runs} yet. Make one: python -m medqa train"
         )
+    return 0
+
+
+def export_command(chosen: argparse.Namespace, settings: Settings) -> int:
+    run = runs.named(settings.runs, chosen.name)
+    if chosen.out:
+        export.write_json(export.record(run), chosen.out)
+        print(f"{run.name}: {chosen.out}")
+    if chosen.tensorboard:
+        print(f"{run.name}: {export.write_tensorboard(run, chosen.tensorboard)}")
+    if not chosen.out and not chosen.tensorboard:
+        print(export.as_json(export.record(run)), end="")
     return 0
 
 

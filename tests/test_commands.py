@@ -173,6 +173,27 @@ def test_without_adapters_it_says_how_to_make_one(said):
     assert "python -m medqa train" in said("adapters")[1]
 
 
+def test_an_exported_run_is_one_json_document(said, with_finished_run, tmp_path):
+    code, out, _ = said("export", with_finished_run)
+    exported = json.loads(out)
+    assert (code, exported["name"], exported["status"]["status"]) == (0, with_finished_run, "done")
+    assert exported["adapter"]["step"] == exported["status"]["best_step"]
+    file = tmp_path / "run.json"
+    code, out, _ = said("export", with_finished_run, "--out", str(file))
+    assert (code, out) == (0, f"{with_finished_run}: {file}\n")
+    assert json.loads(file.read_text()) == exported
+
+
+def test_a_tensorboard_log_without_its_package_is_refused_with_the_packages_name(
+    said, with_finished_run, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    code, out, error = said("export", with_finished_run, "--tensorboard", str(tmp_path / "logs"))
+    assert (code, out) == (2, "")
+    assert "pip install tensorboard" in error
+
+
 def test_an_error_is_one_sentence_and_exit_code_two(said, pasted, with_finished_run):
     pasted("Is this a question?")
     cases = {
@@ -189,6 +210,7 @@ def test_an_error_is_one_sentence_and_exit_code_two(said, pasted, with_finished_
         ("train", "--set", "lora_rank"): "is not FIELD=VALUE",
         ("train", "--set", "rank=8"): "is not FIELD=VALUE",
         ("train", "--name", "Quick 1"): "The name “Quick 1” should be",
+        ("export", "nobody-1"): "There is no run “nobody-1”",
     }
     for arguments, sentence in cases.items():
         code, out, error = said(*arguments)

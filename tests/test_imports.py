@@ -18,8 +18,11 @@ LIGHT = [
     "medqa.paste",
     "medqa.estimate",
     "medqa.hub",
+    "medqa.scope",
+    "medqa.export",
     "medqa.ui.views",
     "medqa.ui.charts",
+    "medqa.ui.run_views",
 ]
 
 

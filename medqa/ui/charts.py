@@ -1,4 +1,4 @@
-"""Curves as SVG text: loss and held-out accuracy on one time axis. Loads neither gradio nor torch.
+"""Curves as SVG text: loss, held-out accuracy, figures of each step, on one time axis. Loads neither gradio nor torch.
 
 SVG in the page instead of a plotting component: it is redrawn in place without a flicker, shows intervals, takes its
 colours from the theme by CSS, and prints.
@@ -7,6 +7,7 @@ colours from the theme by CSS, and prints.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,11 +18,24 @@ POINTS = 240
 # A chart is drawn at both widths and CSS shows one: text in a scaled-down SVG is too small on a phone.
 WIDTHS = {"wide": 760, "narrow": 356}
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 26
+SPIKES = "loss spikes"
+# What is shown beside the loss when chosen: title, field of a step's event, what it is divided by.
+STEP_FIGURES = {
+    "gradient norm": ("Gradient norm", "gradient_norm", 1),
+    "learning rate": ("Learning rate", "learning_rate", 1),
+    "tokens/s": ("Tokens per second", "tokens_per_second", 1),
+    "memory": ("Memory in GB", "memory", 2**30),
+}
+# A spike is a loss that is higher above the smoothed loss before it than the 50 losses before were: above their upper
+# quartile by three times their interquartile range (Tukey's outer fence). It needs 10 before it. Measured from the
+# smoothed loss, because a loss that falls fast spreads so widely over 50 steps that nothing would stand out.
+SPIKE_WINDOW, SPIKE_LEAST, SPIKE_RANGES = 50, 10, 3.0
+SPIKES_DRAWN = 40  # the highest ones
 
 
 @dataclass(frozen=True)
 class Series:
-    """`style` is a CSS class; `low` and `high` bound each point, where given. x is seconds of training."""
+    """`style` is CSS classes; `low` and `high` bound each point, where given. x is seconds of training."""
 
     label: str
     style: str
@@ -31,6 +45,7 @@ class Series:
     high: Sequence[float] = ()
     marks: bool = False
     tips: Sequence[str] = ()
+    line: bool = True
 
 
 def smoothed(values: Sequence[float], weight: float = 0.9) -> list[float]:
@@ -76,6 +91,49 @@ def loss_series(steps: Sequence[dict], evaluations: Sequence[dict]) -> list[Seri
     return found
 
 
+def spike_series(steps: Sequence[dict]) -> list[Series]:
+    spikes = sorted(_spikes([event["loss"] for event in steps]), key=lambda spike: steps[spike[0]]["loss"])
+    drawn = sorted(spikes[-SPIKES_DRAWN:])
+    if not drawn:
+        return []
+    events = [steps[i] for i, _ in drawn]
+    tips = [
+        f"loss {steps[i]['loss']:.3f} at step {steps[i]['step']}, smoothed before it {mean:.3f}" for i, mean in drawn
+    ]
+    x, y = [e["seconds"] for e in events], [e["loss"] for e in events]
+    # In the colour of a fourth run: held-out points share this chart.
+    return [Series(f"spike ({len(spikes)})", "spike run-3", x, y, marks=True, line=False, tips=tips)]
+
+
+def _spikes(losses: Sequence[float]) -> list[tuple[int, float]]:
+    """Where a loss is a spike, and the smoothed loss before it."""
+    before = smoothed(losses)
+    heights = [loss - mean for loss, mean in zip(losses[1:], before, strict=False)]
+    found, window = [], []
+    for i, height in enumerate(heights):
+        count = len(window)
+        if count >= SPIKE_LEAST:
+            lower, upper = window[count // 4], window[3 * count // 4]
+            if height > upper + SPIKE_RANGES * (upper - lower):
+                found.append((i + 1, before[i]))
+        # Kept in order: sorting 50 numbers for each of 10,000 steps at every poll would be felt.
+        insort(window, height)
+        if count == SPIKE_WINDOW:
+            del window[bisect_left(window, heights[i - SPIKE_WINDOW])]
+    return found
+
+
+def step_figures(steps: Sequence[dict], chosen: Sequence[str], x_end: float) -> str:
+    """A small chart, from zero up, for each chosen figure that the steps have."""
+    drawn = []
+    for name, (title, field, divisor) in STEP_FIGURES.items():
+        known = [(e["seconds"], e[field] / divisor) for e in steps if e.get(field) is not None]
+        if name in chosen and known:
+            x, y = zip(*known, strict=True)
+            drawn.append(chart(title, [Series(title, "smooth", x, y)], "", (0, 1.06 * max(y) or 1), x_end, 120))
+    return "".join(drawn)
+
+
 def accuracy_series(evaluations: Sequence[dict]) -> list[Series]:
     """The adapter's held-out accuracy in percent with its 95 % interval, and the base model's own as a flat line."""
     measured = [(e, Accuracy(e["correct"], e["total"])) for e in evaluations if e.get("total")]
@@ -104,13 +162,13 @@ def chart(
     x_end: float | None = None,
     height: int = 220,
 ) -> str:
-    """A figure with legend, drawn at both widths; "" when there is nothing to draw."""
+    """A figure, drawn at both widths, with a legend unless its line is what the title says; "" without points."""
     drawn = [thinned(s) for s in series if s.x]
     if not drawn:
         return ""
     x_last = max([x_end or 0.0, 1.0, *(x for s in drawn for x in s.x)])
     low, high = y_range or _range([v for s in drawn for v in (*s.y, *s.low, *s.high)])
-    legend = "".join(f'<span class="mq-key {s.style}">{escape(s.label)}</span>' for s in drawn)
+    legend = "".join(f'<span class="mq-key {s.style}">{escape(s.label)}</span>' for s in drawn if s.label != title)
     plots = "".join(_svg(title, drawn, x_last, low, high, unit, width, height, name) for name, width in WIDTHS.items())
     caption = f"<figcaption>{escape(title)}</figcaption>"
     return f'<figure class="mq-chart">{caption}{plots}<div class="mq-legend">{legend}</div></figure>'
@@ -126,7 +184,7 @@ def _svg(title, series, x_last, low, high, unit, width, height, name) -> str:
     parts = []
     for tick in ticks(low, high, 5):
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{down(tick)}" y2="{down(tick)}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{down(tick) + 4}" text-anchor="end">{tick:g}{unit}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{down(tick) + 4}" text-anchor="end">{_tick_text(tick)}{unit}</text>')
     for tick in time_ticks(x_last, 4 if width < 500 else 8):
         parts.append(f'<text x="{across(tick)}" y="{height - 8}" text-anchor="middle">{clock(tick)}</text>')
     for s in series:
@@ -137,7 +195,8 @@ def _svg(title, series, x_last, low, high, unit, width, height, name) -> str:
             for (x, _), lo, hi in bounds
         ]
         path = " ".join(f"{x},{y}" for x, y in points)
-        parts.append(f'<polyline class="{s.style}" points="{path}"/>')
+        if s.line:
+            parts.append(f'<polyline class="{s.style}" points="{path}"/>')
         tips = s.tips or [""] * len(points)
         if s.marks or len(points) == 1:
             parts += [
@@ -166,6 +225,15 @@ def ticks(low: float, high: float, about: int) -> list[float]:
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= raw)
     first = math.ceil(low / step)
     return [round(i * step, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _tick_text(value: float) -> str:
+    """`0.5`, `45000`, `1.5e-4`: what fits into the margin."""
+    short = f"{value:g}"
+    if len(short) <= 5 and "e" not in short:
+        return short
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
 def time_ticks(last: float, about: int) -> list[float]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 import gradio as gr
 
-from medqa import launch, runs
+from medqa import export, launch, runs
 from medqa.datasets import handbook
 from medqa.runs import EventReader, Progress, Run, RunError
 from medqa.settings import Settings
 from medqa.spec import PRESETS, SpecError
-from medqa.ui import charts, views
+from medqa.ui import charts, run_views, views
 from medqa.ui.spec_form import check_allowed, form, from_preset, keep_upload, spec_of
 
 POLL_SECONDS = 1.0
@@ -49,9 +50,14 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     problem = gr.HTML(elem_id="start-problem", elem_classes="mq-message", padding=False)
     shown = gr.Dropdown(_run_names(settings), value=_newest(settings), label="Run shown", elem_id="run-shown")
     live = gr.HTML(elem_id="live", padding=False)
+    also = gr.CheckboxGroup(
+        [charts.SPIKES, *charts.STEP_FIGURES], value=[charts.SPIKES], label="Also show", elem_id="also-show"
+    )
     curves = gr.HTML(elem_id="curves", padding=False)
     with gr.Accordion("Log", open=False):
         log = gr.HTML(elem_id="log")
+    save = gr.Button("Export this run (JSON)", size="sm", elem_id="export")
+    exported = gr.DownloadButton("Exported run", visible="hidden", elem_id="exported")
     sent = gr.State(())
     timer = gr.Timer(POLL_SECONDS)
 
@@ -67,18 +73,23 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     def begin(preset_name: str, run_name: str, *values):
         return started(settings, preset_name, run_name, values)
 
-    def poll(run_name: str | None, already: tuple):
-        return panel_of(settings, run_name, already)
+    def poll(run_name: str | None, chosen: list[str], already: tuple):
+        return panel_of(settings, run_name, chosen, already)
 
     start.click(begin, [preset, name, *boxes], [problem, shown, name], concurrency_id="launch", **quiet).then(
-        poll, [shown, sent], panel, **quiet
+        poll, [shown, also, sent], panel, **quiet
     )
     stop.click(lambda run_name: stopped(settings, run_name), shown, [problem, stop], **quiet)
     resume.click(lambda run_name: resumed(settings, run_name), shown, problem, concurrency_id="launch", **quiet).then(
-        poll, [shown, sent], panel, **quiet
+        poll, [shown, also, sent], panel, **quiet
     )
-    shown.change(lambda run_name: panel_of(settings, run_name, ()), shown, panel, **quiet)
-    timer.tick(poll, [shown, sent], panel, queue=False, **quiet)
+    shown.change(lambda run_name, chosen: panel_of(settings, run_name, chosen, ()), [shown, also], panel, **quiet)
+    also.change(poll, [shown, also, sent], panel, **quiet)
+    timer.tick(poll, [shown, also, sent], panel, queue=False, **quiet)
+    # Made when asked for, so that it is never older than the click; a download button offers what it already has.
+    save.click(lambda run_name: export_file(settings, run_name), shown, [problem, exported], **quiet).success(
+        None, js="() => document.querySelector('#exported').click()"
+    )
     return shown, use
 
 
@@ -112,7 +123,8 @@ def stopped(settings: Settings, run_name: str | None) -> tuple:
         launch.stop(runs.named(settings.runs, run_name or ""))
     except RunError as error:
         return views.error(str(error)), gr.skip()
-    return views.note("Stopping after this step; the adapter is saved."), gr.update(interactive=False)
+    said = "Stopping after this step; it is measured, and the best adapter so far is saved."
+    return views.note(said), gr.update(interactive=False)
 
 
 def resumed(settings: Settings, run_name: str | None) -> str:
@@ -134,7 +146,26 @@ def seen(run: Run) -> Progress:
     return runs.progress_of(run, _reader(run.folder, (run.folder / "spec.json").stat().st_mtime_ns))
 
 
-def panel_of(settings: Settings, run_name: str | None, already: tuple) -> list:
+def export_file(settings: Settings, run_name: str | None) -> tuple:
+    try:
+        run = runs.named(settings.runs, run_name or "")
+        record = export.record(run)
+    except RunError as error:
+        return views.error(str(error)), gr.skip()
+    if settings.public:
+        record = export.without_folders(record)
+    file = _exports() / f"{run.name}.json"
+    export.write_json(record, file)
+    return "", str(file)
+
+
+@lru_cache(maxsize=1)
+def _exports() -> Path:
+    """One folder per server, one file per run: clicks don't fill the disk."""
+    return Path(mkdtemp(prefix="medqa-exports-"))
+
+
+def panel_of(settings: Settings, run_name: str | None, chosen: list[str], already: tuple) -> list:
     """What the page shows of a run. `already` is what it was sent last: nothing is sent while nothing has changed.
 
     The choice of runs is part of it: a run started in another browser turns up here too. It is sent only when it has
@@ -152,14 +183,14 @@ def panel_of(settings: Settings, run_name: str | None, already: tuple) -> list:
     progress = seen(run)
     stopping = run.stop_file.exists()
     counts = (progress.step, len(progress.steps), len(progress.evaluations), len(progress.messages))
-    version = (names, run.name, progress.status, counts, stopping, run.has_adapter, progress.resumable)
+    version = (names, run.name, progress.status, counts, stopping, run.has_adapter, progress.resumable, tuple(chosen))
     if version == already:
         return [gr.skip()] * 8
     return [
         choices,
-        views.run_panel(run, progress),
-        run_charts(progress),
-        views.log([*progress.messages, *progress.evaluations]),
+        run_views.run_panel(run, progress),
+        run_charts(progress, chosen),
+        run_views.log([*progress.messages, *progress.evaluations]),
         gr.update(interactive=progress.status == "running" and not stopping),
         gr.update(visible=progress.resumable),
         gr.update(visible=run.has_adapter and progress.status != "running"),
@@ -167,13 +198,15 @@ def panel_of(settings: Settings, run_name: str | None, already: tuple) -> list:
     ]
 
 
-def run_charts(progress: Progress) -> str:
+def run_charts(progress: Progress, chosen: list[str]) -> str:
+    """Loss and accuracy, and what is chosen of `charts.SPIKES` and `charts.STEP_FIGURES`."""
     last = max([event["seconds"] for event in (*progress.steps, *progress.evaluations)], default=0.0)
-    loss = charts.chart("Loss", charts.loss_series(progress.steps, progress.evaluations), x_end=last)
+    spikes = charts.spike_series(progress.steps) if charts.SPIKES in chosen else []
+    loss = charts.chart("Loss", [*charts.loss_series(progress.steps, progress.evaluations), *spikes], x_end=last)
     accuracy = charts.chart(
         "Right on held-out questions", charts.accuracy_series(progress.evaluations), "%", (0, 100), last, 180
     )
-    return loss + accuracy
+    return loss + charts.step_figures(progress.steps, chosen, last) + accuracy
 
 
 def _run_names(settings: Settings) -> list[str]:

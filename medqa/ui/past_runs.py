@@ -7,7 +7,7 @@ import gradio as gr
 from medqa import runs
 from medqa.runs import RunError
 from medqa.settings import Settings
-from medqa.ui import charts, views
+from medqa.ui import charts, run_views
 from medqa.ui.fine_tune_tab import seen
 
 CURVES = 4
@@ -36,7 +36,7 @@ def listed(settings: Settings) -> tuple:
         except RunError:
             continue
         rows.append((run, seen(run)))
-    return views.runs_table(rows), gr.update(choices=[run.name for run, _ in rows])
+    return run_views.runs_table(rows), gr.update(choices=[run.name for run, _ in rows])
 
 
 def compared(settings: Settings, names: list[str]) -> str:

@@ -1,3 +1,5 @@
+import math
+import random
 import re
 import xml.etree.ElementTree as ElementTree
 from itertools import pairwise
@@ -6,6 +8,8 @@ import pytest
 
 from medqa.ui.charts import (
     POINTS,
+    SPIKES_DRAWN,
+    STEP_FIGURES,
     WIDTHS,
     Series,
     accuracy_series,
@@ -13,6 +17,8 @@ from medqa.ui.charts import (
     clock,
     loss_series,
     smoothed,
+    spike_series,
+    step_figures,
     thinned,
     ticks,
     time_ticks,
@@ -172,11 +178,12 @@ def test_a_higher_value_is_drawn_higher():
 
 
 def test_titles_labels_and_tips_are_escaped():
-    figure = chart(HOSTILE, [Series(HOSTILE, "raw", [0, 1], [1, 2], marks=True, tips=[HOSTILE, HOSTILE])])
+    label = f"{HOSTILE} of a line"
+    figure = chart(HOSTILE, [Series(label, "raw", [0, 1], [1, 2], marks=True, tips=[HOSTILE, HOSTILE])])
     assert "<script" not in figure
     whole = ElementTree.fromstring(figure)
     assert whole.find("figcaption").text == HOSTILE
-    assert whole.find("div/span").text == HOSTILE
+    assert whole.find("div/span").text == label
     assert {title.text for title in whole.iter("title")} == {HOSTILE}
     assert all(svg.get("aria-label").startswith(HOSTILE) for svg in whole.iter("svg"))
 
@@ -209,3 +216,103 @@ def test_the_accuracy_chart_has_the_base_model_as_a_level_line_and_the_adapter_w
 
 def test_without_a_measure_before_the_first_step_there_is_no_line_of_the_base_model():
     assert [series.style for series in accuracy_series([evaluated(5, 50), evaluated(10, 97)])] == ["adapter"]
+
+
+# Spikes
+
+
+def noisy(count, falling=0.0, seed=0):
+    """Losses around 1 with normal noise of 0.1; with `falling`, from that much above at first."""
+    noise = random.Random(seed)
+    return [step(i, 1 + falling * math.exp(-i / 10) + noise.gauss(0, 0.1)) for i in range(1, count + 1)]
+
+
+def raised(steps, at, by=2.0):
+    return [{**event, "loss": event["loss"] + by} if event["step"] == at else event for event in steps]
+
+
+@pytest.mark.parametrize("falling", [0.0, 4.0], ids=["level", "falling fast"])
+@pytest.mark.parametrize("at", [12, 30, 60])
+def test_a_loss_far_above_those_before_it_is_marked_as_a_spike(falling, at):
+    steps = raised(noisy(100, falling), at)
+    [spikes] = spike_series(steps)
+    assert (spikes.x, spikes.y) == ([0.5 * at], [steps[at - 1]["loss"]])
+    assert spikes.tips[0].startswith(f"loss {steps[at - 1]['loss']:.3f} at step {at}, smoothed before it ")
+    assert spikes.label == "spike (1)"
+
+
+def test_noise_is_hardly_ever_taken_for_a_spike():
+    found = [len(series.x) for seed in range(20) for series in spike_series(noisy(500, 4.0, seed))]
+    assert sum(found) <= 5
+
+
+def test_before_ten_losses_nothing_is_called_a_spike():
+    assert spike_series(raised(noisy(10), 10)) == []
+
+
+def test_of_many_spikes_the_highest_are_drawn_and_all_are_counted():
+    steps = noisy(2000)
+    for i, at in enumerate(range(20, 2000, 20)):
+        steps = raised(steps, at, by=2 + i / 100)
+    [spikes] = spike_series(steps)
+    assert spikes.label == "spike (99)"
+    assert len(spikes.x) == SPIKES_DRAWN
+    assert min(spikes.y) > 2.4
+    assert spikes.x == sorted(spikes.x)
+
+
+def test_spikes_are_points_without_a_line_between_them():
+    steps = raised(raised(noisy(60), 30), 50)
+    [wide, _] = svgs(chart("Loss", spike_series(steps)))
+    assert list(wide.iter("polyline")) == []
+    assert [circle.get("class") for circle in wide.iter("circle")] == ["spike run-3"] * 2
+
+
+# Figures of each step
+
+
+def figured(count):
+    figures = {"gradient_norm": 0.5, "learning_rate": 2e-4, "tokens_per_second": 4100, "memory": 3 * 2**30}
+    return [{**step(i), **figures} for i in range(1, count + 1)]
+
+
+def captions(html):
+    return re.findall("<figcaption>(.*?)</figcaption>", html)
+
+
+def test_only_the_figures_chosen_are_drawn_in_the_order_they_are_offered():
+    steps = figured(20)
+    assert captions(step_figures(steps, ["memory", "gradient norm"], 10.0)) == ["Gradient norm", "Memory in GB"]
+    assert len(captions(step_figures(steps, list(STEP_FIGURES), 10.0))) == len(STEP_FIGURES) == 4
+    assert step_figures(steps, [], 10.0) == ""
+
+
+def test_a_figure_tells_its_value_in_its_unit():
+    [wide, _] = svgs(step_figures(figured(20), ["memory"], 10.0))
+    assert wide.get("aria-label").endswith("from 3 to 3.")
+
+
+def test_steps_without_a_figure_are_left_out_of_its_line():
+    steps = figured(20)
+    steps[7]["gradient_norm"] = None
+    [wide, _] = svgs(step_figures(steps, ["gradient norm"], 10.0))
+    assert len(points(wide.find("polyline"))) == 19
+    assert step_figures([step(1), step(2)], list(STEP_FIGURES), 10.0) == ""
+
+
+def test_figures_of_ten_thousand_steps_draw_at_most_the_limit_of_points():
+    lines = [p for svg in svgs(step_figures(figured(10_000), list(STEP_FIGURES), 5000.0)) for p in svg.iter("polyline")]
+    assert len(lines) == 2 * 4
+    assert all(len(points(line)) <= POINTS for line in lines)
+
+
+@pytest.mark.parametrize("highest", [0.0, 1e-7, 1.5e-4, 2e-4, 3e-3, 0.7, 45_000, 1_200_000])
+def test_the_numbers_beside_an_axis_fit_into_its_margin_and_read_as_their_values(highest):
+    steps = [{**step(1), "learning_rate": 0.0}, {**step(2), "learning_rate": highest}]
+    [wide, _] = svgs(step_figures(steps, ["learning rate"], 1.0))
+    texts = [text.text for text in wide.iter("text") if text.get("text-anchor") == "end"]
+    assert all(len(text) <= 6 for text in texts)
+    values = [float(text) for text in texts]
+    apart = [b - a for a, b in pairwise(values)]
+    assert len(values) >= 2
+    assert apart == pytest.approx([apart[0]] * len(apart))

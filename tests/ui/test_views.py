@@ -9,7 +9,7 @@ from medqa.estimate import Estimate, Preview, Rendered
 from medqa.question import Answer, Explanation, Question
 from medqa.runs import Progress, Run
 from medqa.spec import RunSpec
-from medqa.ui import views
+from medqa.ui import run_views, views
 
 HOSTILE = "<script>alert(\"1\")</script>&lt;b&gt;</p></div><img src=x onerror='alert(2)'>"
 VOID = {"br", "hr", "img", "input", "meta", "link"}
@@ -113,11 +113,11 @@ def hostile_views():
         "answer card": views.answer_card(
             answer, views.about_adapter(theirs, HOSTILE), Explanation(HOSTILE, cut=True), base
         ),
-        "run's name": views.run_panel(Run(Path(HOSTILE.replace("/", ""))), Progress("running")),
-        "failure": views.run_panel(run_named("a"), Progress("failed", reason=HOSTILE)),
-        "scores": views.run_panel(run_named("a"), Progress("done", scores={HOSTILE: COUNTED})),
+        "run's name": run_views.run_panel(Run(Path(HOSTILE.replace("/", ""))), Progress("running")),
+        "failure": run_views.run_panel(run_named("a"), Progress("failed", reason=HOSTILE)),
+        "scores": run_views.run_panel(run_named("a"), Progress("done", scores={HOSTILE: COUNTED})),
         "splits": views.splits_explained({HOSTILE: HOSTILE}),
-        "log": views.log(told),
+        "log": run_views.log(told),
         "preview": views.preview(
             Preview((example,), made, Loaded((), (Skipped(HOSTILE, HOSTILE, HOSTILE),)), 200, 1, 1)
         ),
@@ -138,7 +138,7 @@ def test_a_run_table_shows_hostile_settings_as_text(tmp_path):
     run = run_named("quick-1", tmp_path)
     run.folder.mkdir()
     run.write_spec(RunSpec(name="quick-1", base_model=HOSTILE, dataset=HOSTILE, target_modules=(HOSTILE,)))
-    tree = Tree(views.runs_table([(run, Progress("done"))]))
+    tree = Tree(run_views.runs_table([(run, Progress("done"))]))
     assert "script" not in tree.tags
     assert tree.text.count("alert(2)") == 3
 
@@ -263,22 +263,22 @@ def test_who_answers_is_told_with_how_often_it_is_right(chosen, sentence):
 # Runs
 
 
-@pytest.mark.parametrize(("status", "word"), views.STATUS_WORDS.items())
+@pytest.mark.parametrize(("status", "word"), run_views.STATUS_WORDS.items())
 def test_every_status_has_its_word_in_the_panel_and_in_the_table(run, status, word):
-    assert f"quick-1 · {word}" in Tree(views.run_panel(run, Progress(status))).text
-    assert word in Tree(views.runs_table([(run, Progress(status))])).text
+    assert f"quick-1 · {word}" in Tree(run_views.run_panel(run, Progress(status))).text
+    assert word in Tree(run_views.runs_table([(run, Progress(status))])).text
 
 
 def test_a_run_that_loads_or_measures_says_so_before_its_first_step():
-    assert "loading the model and the data" in views.run_panel(run_named("a"), Progress("running"))
-    measuring = views.run_panel(run_named("a"), Progress("running", prepared=PREPARED))
+    assert "loading the model and the data" in run_views.run_panel(run_named("a"), Progress("running"))
+    measuring = run_views.run_panel(run_named("a"), Progress("running", prepared=PREPARED))
     assert "measuring the base model" in measuring
     assert "loading" not in measuring
 
 
 def test_a_running_run_shows_its_step_its_figures_and_the_time_left():
     seen = Progress("running", total_steps=40, steps=[step(9, 11.0), step(10, 12.0)], prepared=PREPARED)
-    html = views.run_panel(run_named("a"), seen)
+    html = run_views.run_panel(run_named("a"), seen)
     text = Tree(html).text
     for fact in ("step 10 of 40", "0:30 left", "loss 1.235", "4,100 tokens/s", "3.0 GB memory", "0:12 trained"):
         assert fact in text
@@ -288,7 +288,7 @@ def test_a_running_run_shows_its_step_its_figures_and_the_time_left():
 
 def test_a_failed_run_shows_what_happened_and_what_to_do():
     reason = "The disk is full. Free some space, then resume."
-    tree = Tree(views.run_panel(run_named("a"), Progress("failed", reason=reason)))
+    tree = Tree(run_views.run_panel(run_named("a"), Progress("failed", reason=reason)))
     assert reason in tree.text
     assert "role" in tree.attributes
 
@@ -297,13 +297,13 @@ def test_a_failed_run_shows_what_happened_and_what_to_do():
     ("resumable", "way_on"), [(True, "Resume goes on from its last checkpoint."), (False, "start it again")]
 )
 def test_an_interrupted_run_shows_what_to_do(resumable, way_on):
-    text = Tree(views.run_panel(run_named("a"), Progress("interrupted", resumable=resumable))).text
+    text = Tree(run_views.run_panel(run_named("a"), Progress("interrupted", resumable=resumable))).text
     assert "ended without a word" in text
     assert way_on in text
 
 
 def test_a_finished_run_shows_its_scores_with_their_interval():
-    tree = Tree(views.run_panel(run_named("a"), Progress("done", scores={"test": COUNTED, "half": {}})))
+    tree = Tree(run_views.run_panel(run_named("a"), Progress("done", scores={"test": COUNTED, "half": {}})))
     for fact in ("test", "27 %", "97 %", "97 of 100, 95 % interval 92 to 99 %"):
         assert fact in tree.text
     assert tree.tags.count("tr") == 2
@@ -312,17 +312,17 @@ def test_a_finished_run_shows_its_scores_with_their_interval():
 
 @pytest.mark.parametrize("scores", [{}, {"test": {}}, {"test": {"after": COUNTED["after"]}}])
 def test_a_run_without_scores_before_and_after_shows_no_table_of_them(scores):
-    assert "table" not in Tree(views.run_panel(run_named("a"), Progress("stopped", scores=scores))).tags
+    assert "table" not in Tree(run_views.run_panel(run_named("a"), Progress("stopped", scores=scores))).tags
 
 
 def test_no_runs_are_said_to_be_none():
-    assert "No runs yet." in views.runs_table([])
+    assert "No runs yet." in run_views.runs_table([])
 
 
 def test_a_row_of_the_table_tells_settings_and_what_they_changed(run):
     evaluations = [{"step": 0, "correct": 27, "total": 100}, {"step": 40, "correct": 97, "total": 100}]
     seen = Progress("done", steps=[step(40)], evaluations=evaluations)
-    text = Tree(views.runs_table([(run, seen)])).text
+    text = Tree(run_views.runs_table([(run, seen)])).text
     for fact in ("2,000 rows", "rank 8 on q_proj, v_proj", "learning rate 0.0002", "27 % → 97 % of 100", "40 steps"):
         assert fact in text
 
@@ -338,14 +338,14 @@ def test_a_row_of_the_table_tells_settings_and_what_they_changed(run):
     ids=["nothing", "no questions", "only before", "no measure before"],
 )
 def test_the_table_shows_only_the_accuracy_that_was_measured(run, evaluations, accuracy):
-    assert views.runs_table([(run, Progress("done", evaluations=evaluations))]).endswith(
+    assert run_views.runs_table([(run, Progress("done", evaluations=evaluations))]).endswith(
         f"<td>{accuracy}</td></tr></tbody></table></div>"
     )
 
 
 def test_the_log_has_a_line_for_each_event_with_its_time_the_newest_first():
     told = [{"event": "started", "time": -1.0}, PREPARED, {"event": "saved", "time": 9.0, "step": 8}]
-    lines = Tree(views.log(told)).text.split("\n")
+    lines = Tree(run_views.log(told)).text.split("\n")
     assert len(lines) == 3
     assert all(line[2] == line[5] == ":" for line in lines)
     assert "4 rows left out (3 no key, 1 duplicate options), 2 too long, 5 explanations cut." in lines[1]
@@ -355,13 +355,14 @@ def test_the_log_has_a_line_for_each_event_with_its_time_the_newest_first():
 
 
 def test_the_log_says_where_a_resumed_run_goes_on():
-    assert "Going on after step 8." in views.log([{**PREPARED, "from_step": 8}])
-    assert "Going on" not in views.log([PREPARED])
+    assert "Going on after step 8." in run_views.log([{**PREPARED, "from_step": 8}])
+    assert "Going on" not in run_views.log([PREPARED])
 
 
 def test_the_log_tells_the_base_models_measure_from_the_adapters():
     evaluated = {"event": "evaluated", "time": 0.0, "correct": 27, "total": 100, "loss": 2.0}
-    after, before = Tree(views.log([{**evaluated, "step": 0}, {**evaluated, "step": 5, "time": 9.0}])).text.split("\n")
+    log = run_views.log([{**evaluated, "step": 0}, {**evaluated, "step": 5, "time": 9.0}])
+    after, before = Tree(log).text.split("\n")
     assert before.endswith("27 of 100 held-out questions right, loss 2.000 (the base model alone).")
     assert after.endswith("27 of 100 held-out questions right, loss 2.000.")
 
