@@ -137,13 +137,13 @@ def batches(plan: Pretraining, sources: dict[str, TextRows | RoundRows]) -> Iter
             yield torch.from_numpy(np.stack([sources[name].take() for name in names]).astype(np.int64))
 
 
-def held_out_texts(folder: Path, documents: int = 100) -> dict[str, list[str]]:
-    """Of each source, up to so many documents that the model never reads."""
+def held_out_texts(folder: Path) -> dict[str, list[str]]:
+    """Of each source the documents that the model never reads."""
     kept: dict[str, list[str]] = {}
     for path in sorted(folder.glob("*.jsonl.gz")):
         rows = [(asked, said) for name, asked, said in reading.documents(path) if reading.held_out(name)]
         if rows:
-            kept[path.name.split(".")[0]] = [f"{asked}\n{said}" if asked else said for asked, said in rows[:documents]]
+            kept[path.name.split(".")[0]] = [f"{asked}\n{said}" if asked else said for asked, said in rows]
     return kept
 
 

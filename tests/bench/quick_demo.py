@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -75,7 +75,8 @@ def measure(engine: Engine, adapter: Path | None, who: str, text: Path | None) -
     )
     if text:
         with engine.loaded.using(adapter) as network:
-            for name, texts in held_out_texts(text).items():
+            kept = held_out_texts(text)
+            for name, texts in [*kept.items(), ("all together", list(chain(*kept.values())))]:
                 bits = bits_per_byte(network, engine.loaded.tokenizer, texts)
                 say("held-out text", of=who, text=name, documents=len(texts), bits_per_byte=round(bits, 3))
     return {split: round(report(answers[split]).overall.share, 3) for split in SPLITS}
