@@ -107,6 +107,7 @@ def explanations(engine: Engine, adapter: Path, wanted: int, show: int) -> dict:
     words, is what it explains. Later sentences may tell the answer from its neighbours.
     """
     questions = handbook.questions("test")
+    facts = {fact.id: fact for fact in handbook.read_facts()}
     order = random.Random(0).sample(range(len(questions)), len(questions))
     answers = (engine.score(questions[i], adapter) for i in order)
     right = list(islice((answer for answer in answers if answer.correct), wanted))
@@ -121,9 +122,17 @@ def explanations(engine: Engine, adapter: Path, wanted: int, show: int) -> dict:
     return {
         "checked": len(last),
         "state_the_answer": len(last) - len(silent),
+        "state_answer_and_subject_first": sum(states_the_fact(a, e.text, facts) for a, e in pairs),
         "name_a_wrong_option": len(wrong),
         "ended": sum(e.ended for e in last),
     }
+
+
+def states_the_fact(answer: Answer, text: str, facts: dict[str, handbook.Fact]) -> bool:
+    """Whether the first sentence links the answer with what the question is about: the stricter count."""
+    fact = facts[answer.question.source.split("/")[1]]
+    first = handbook.first_sentence(text)
+    return handbook.holds(first, fact.about) and handbook.holds(first, fact.answer)
 
 
 def names_wrong_option(answer: Answer, text: str) -> bool:
