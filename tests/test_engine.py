@@ -128,7 +128,8 @@ def test_the_explanation_goes_on_greedily_from_the_answer(engine, network, token
     answer = engine.score(CASE, adapters[which])
     pieces = list(engine.explain(answer, adapters[which]))
     prefix, remainders = option_tokens(CASE, tokenizer)
-    asked = torch.tensor([prefix + remainders[answer.index]])
+    start = tokenizer("Explanation:", add_special_tokens=False)["input_ids"]
+    asked = torch.tensor([prefix + remainders[answer.index] + start])
     written = network(adapters[which]).generate(
         input_ids=asked, attention_mask=torch.ones_like(asked), do_sample=False, max_new_tokens=24
     )[0, asked.shape[1] :]

@@ -38,9 +38,8 @@ def test_the_preview_shows_three_examples_as_they_will_be_read(spec, cpu, tmp_pa
     for example, question in zip(shown, questions, strict=True):
         assert question.stem in example.prompt
         assert example.prompt.endswith("<|im_start|>assistant\n")
-        assert example.learned == (
-            f"Answer: {question.key}) {question.options[question.answer]}\n\n{question.explanation}<|im_end|>"
-        )
+        answer = f"Answer: {question.key}) {question.options[question.answer]}"
+        assert example.learned == f"{answer}\n\nExplanation: {question.explanation}<|im_end|>"
         assert 0 < example.masked < example.tokens
 
 
