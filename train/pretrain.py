@@ -143,7 +143,7 @@ def held_out_texts(folder: Path) -> dict[str, list[str]]:
     for path in sorted(folder.glob("*.jsonl.gz")):
         rows = [(asked, said) for name, asked, said in reading.documents(path) if reading.held_out(name)]
         if rows:
-            kept[path.name.split(".")[0]] = [f"{asked}\n{said}" if asked else said for asked, said in rows]
+            kept[path.name.split(".")[0]] = [reading.as_text(*row) for row in rows]
     return kept
 
 
@@ -176,7 +176,7 @@ def pretrain(plan: Pretraining, text_folder: Path, work: Path, minutes: float, s
         for name, asked, said in reading.documents(path)
         if not reading.held_out(name)
     ]
-    general = [f"{asked}\n{said}" if asked else said for asked, said in read]
+    general = [reading.as_text(*document) for document in read]
     if (work / "tokenizer.json").exists():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(work)
     else:

@@ -57,6 +57,10 @@ def documents(path: Path) -> Iterator[tuple[str, str, str]]:
             yield row["id"], row.get("question", ""), (row.get("text") or row["answer"]).strip()
 
 
+def as_text(asked: str, said: str) -> str:
+    return f"{asked}\n{said}" if asked else said
+
+
 def held_out(document_id: str) -> bool:
     return int(hashlib.sha256(document_id.encode()).hexdigest(), 16) % HELD_OUT_ONE_IN == 0
 

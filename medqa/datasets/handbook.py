@@ -59,8 +59,9 @@ def read_file(path: Path) -> list[Fact]:
     return facts
 
 
-def read_facts(folder: Path = FOLDER) -> list[Fact]:
-    return [f for path in sorted(folder.glob("*.toml")) if path.name != "splits.toml" for f in read_file(path)]
+@cache
+def read_facts(folder: Path = FOLDER) -> tuple[Fact, ...]:
+    return tuple(f for path in sorted(folder.glob("*.toml")) if path.name != "splits.toml" for f in read_file(path))
 
 
 def splits(folder: Path = FOLDER) -> dict[str, frozenset[str]]:

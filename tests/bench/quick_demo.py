@@ -41,12 +41,13 @@ def main() -> None:
     chosen = parser.parse_args()
     spec = with_text_settings(PRESETS["quick"].spec, chosen.set)
     engine = Engine(model.load(spec.base_model, device.choose()))
-    measure(engine, None, "base", chosen.text)
+    texts = held_out_texts(chosen.text) if chosen.text else {}
+    measure(engine, None, "base", texts)
     accuracies = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in chosen.seeds:
             run = finished(replace(spec, name=f"seed-{seed}", seed=seed), Path(folder))
-            accuracies.append(measure(engine, run.adapter, f"seed {seed}", chosen.text))
+            accuracies.append(measure(engine, run.adapter, f"seed {seed}", texts))
             if chosen.explain:
                 say("explanations", seed=seed, **explanations(engine, run.adapter, chosen.explain, chosen.show))
     for split in SPLITS:
@@ -55,31 +56,32 @@ def main() -> None:
         say("spread", split=split, seeds=len(shares), lowest=shares[0], mean=mean, highest=shares[-1])
 
 
-def measure(engine: Engine, adapter: Path | None, who: str, text: Path | None) -> dict[str, float]:
+def measure(engine: Engine, adapter: Path | None, who: str, held_out: dict[str, list[str]]) -> dict[str, float]:
     """Says what the model makes of each split, of all together, and of held-out text; returns accuracy by split."""
-    answers = {}
+    shares, everything = {}, []
     for split in SPLITS:
         questions = handbook.questions(split)
         scored = engine.score_many(questions, adapter)
-        answers[split] = [Answer(questions[i], scores, engine.loaded.name) for i, scores in scored]
-        made = report(answers[split])
-        say("accuracy", of=who, split=split, share=round(made.overall.share, 3), correct=made.overall.correct,
+        answers = [Answer(questions[i], scores, engine.loaded.name) for i, scores in scored]
+        everything += answers
+        made = report(answers)
+        shares[split] = round(made.overall.share, 3)
+        say("accuracy", of=who, split=split, share=shares[split], correct=made.overall.correct,
             total=made.overall.total, interval_95=[round(bound, 3) for bound in made.overall.interval_95],
             mean_top_probability=round(made.mean_top_probability, 3))  # fmt: skip
-    together = report(answer for split in SPLITS for answer in answers[split])
+    together = report(everything)
     say(
         "calibration",
         of=who,
         expected_calibration_error=round(together.calibration_error, 3),
         answers=together.overall.total,
     )
-    if text:
+    if held_out:
         with engine.loaded.using(adapter) as network:
-            kept = held_out_texts(text)
-            for name, texts in [*kept.items(), ("all together", list(chain(*kept.values())))]:
+            for name, texts in [*held_out.items(), ("all together", list(chain(*held_out.values())))]:
                 bits = bits_per_byte(network, engine.loaded.tokenizer, texts)
                 say("held-out text", of=who, text=name, documents=len(texts), bits_per_byte=round(bits, 3))
-    return {split: round(report(answers[split]).overall.share, 3) for split in SPLITS}
+    return shares
 
 
 def finished(spec, folder: Path) -> runs.Run:

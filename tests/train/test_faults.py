@@ -144,18 +144,12 @@ def short_spec(tiny_spec):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 2 MB of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"a small disk can't be mounted here: {mounted.stderr.strip()}")
+def small_disk(disk):
+    folder = disk(megabytes=2)
     yield folder
     for process in trainers(folder):
         process.kill()
         process.wait()
-    subprocess.run(["umount", folder], check=True)
 
 
 def numbers(events):

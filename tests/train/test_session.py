@@ -472,15 +472,8 @@ def test_without_held_out_questions_it_trains_and_says_that_nothing_is_measured(
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 3 MB of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"a small disk can't be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+def small_disk(disk):
+    return disk(megabytes=3)
 
 
 def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(small_disk, short_spec):
