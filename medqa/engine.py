@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from medqa.model import Loaded
-from medqa.prompt import EXPLANATION_START, option_tokens
+from medqa.prompt import EXPLANATION_START, EncodedOptions, option_tokens
 from medqa.question import Answer, Explanation, Question, QuestionError
 
 # The output layer is applied in float32, this many entries at a time: bfloat16 logits near 20 are 0.125 apart.
@@ -34,27 +34,41 @@ class Engine:
                 f"The question has {length:,} tokens, the limit is {self.max_question_tokens:,}. Shorten the stem."
             )
         with self.loaded.using(adapter) as model:
-            [scores] = log_probabilities(model, self.loaded.tokenizer, [question])
+            [scores] = log_probabilities(model, [(prefix, remainders)])
         return Answer(question, scores, self.loaded.name, adapter_name)
 
     def score_many(
-        self, questions: Sequence[Question], adapter: Path | None = None, tokens_per_batch: int = 8192
+        self,
+        questions: Sequence[Question],
+        adapter: Path | None = None,
+        tokens_per_batch: int = 8192,
+        given: Sequence[str] = (),
     ) -> Iterator[tuple[int, tuple[float, ...]]]:
-        """(index, log-probabilities) of each question, similar lengths together; the lock is freed between batches."""
+        """(index, log-probabilities) of each question, similar lengths together; the lock is freed between batches.
+
+        `given`: for each question an explanation to read before answering, "" for none.
+        """
         tokenizer = self.loaded.tokenizer
-        for batch in length_batches([_length(q, tokenizer) for q in questions], tokens_per_batch):
+        encoded = [
+            option_tokens(question, tokenizer, text)
+            for question, text in zip(questions, given or [""] * len(questions), strict=True)
+        ]
+        for batch in length_batches([total_length(options) for options in encoded], tokens_per_batch):
             with self.loaded.using(adapter) as model:
-                scores = log_probabilities(model, tokenizer, [questions[i] for i in batch])
+                scores = log_probabilities(model, [encoded[i] for i in batch])
             yield from zip(batch, scores, strict=True)
 
-    def explain(self, answer: Answer, adapter: Path | None = None) -> Iterator[Explanation]:
-        """Write on after the answer string and `Explanation:`, greedily; the lock is freed between tokens."""
+    def explain(self, answer: Answer, adapter: Path | None = None, option: int | None = None) -> Iterator[Explanation]:
+        """Write on after the answer string and `Explanation:`, greedily; the lock is freed between tokens.
+
+        `option`: the one to defend instead of the answer's own.
+        """
         tokenizer = self.loaded.tokenizer
         prefix, remainders = option_tokens(answer.question, tokenizer)
         stops = _end_tokens(self.loaded.base, tokenizer)
         cache = DynamicCache(config=self.loaded.base.config)
         start = tokenizer(EXPLANATION_START, add_special_tokens=False)["input_ids"]
-        pending = prefix + remainders[answer.index] + start
+        pending = prefix + remainders[answer.index if option is None else option] + start
         written: list[int] = []
         while len(written) < self.max_explanation_tokens:
             with self.loaded.using(adapter) as model:
@@ -81,8 +95,8 @@ def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> s
     return {tokenizer.eos_token_id, *ends} - {None}
 
 
-def _length(question: Question, tokenizer: PreTrainedTokenizerBase) -> int:
-    prefix, remainders = option_tokens(question, tokenizer)
+def total_length(encoded: EncodedOptions) -> int:
+    prefix, remainders = encoded
     return len(prefix) + sum(map(len, remainders))
 
 
@@ -100,14 +114,11 @@ def length_batches(lengths: Sequence[int], tokens_per_batch: int) -> Iterator[li
         yield batch
 
 
-def log_probabilities(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, questions: Sequence[Question]
-) -> list[tuple[float, ...]]:
+def log_probabilities(model: PreTrainedModel, encoded: Sequence[EncodedOptions]) -> list[tuple[float, ...]]:
     """Log-probability, in nats, of each option's answer string with its line end, for each question.
 
     Prompts are read once, padded on the left; their cache is then repeated for the options, padded on the right.
     """
-    encoded = [option_tokens(question, tokenizer) for question in questions]
     owner = torch.tensor([i for i, (_, options) in enumerate(encoded) for _ in options], device=model.device)
     prompts, prompt_mask = _padded([prefix for prefix, _ in encoded], left=True, device=model.device)
     options, option_mask = _padded(

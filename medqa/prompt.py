@@ -17,6 +17,7 @@ LINE_END = "\n\n"
 # With it the explanation's first word follows a space, as it does in the answer string: to a byte-level tokenizer it is
 # then the same token, and a small model can go on from the answer it has just given instead of recalling it anew.
 EXPLANATION_START = "Explanation:"
+EncodedOptions = tuple[list[int], list[list[int]]]
 
 
 def messages(question: Question) -> list[dict[str, str]]:
@@ -46,14 +47,18 @@ def _harmless(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
     return text
 
 
-def option_tokens(question: Question, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[list[int]]]:
+def option_tokens(question: Question, tokenizer: PreTrainedTokenizerBase, given: str = "") -> EncodedOptions:
     """Token ids of what all options share (prompt and `Answer:`), and of each option's own remainder.
+
+    `given`: an explanation the assistant has written before it answers.
 
     Each option is tokenised whole with its prompt and cut where the options part, because tokens merge across the
     boundary (`" B"`). What they share adds the same to every score, so cutting there leaves the softmax exact.
     """
     prompt = rendered(question, tokenizer)
     indices = range(len(question.options))
+    if given:
+        prompt += f"{EXPLANATION_START} {_harmless(given, tokenizer)}{LINE_END}"
     texts = [prompt + ANSWER_START + _harmless(answer_string(question, i), tokenizer) + LINE_END for i in indices]
     whole = tokenizer(texts, add_special_tokens=False)["input_ids"]
     shared = next(i for i, column in enumerate(zip(*whole, strict=False)) if len(set(column)) > 1)

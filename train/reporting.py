@@ -10,8 +10,8 @@ import torch
 from transformers import TrainerCallback
 
 from medqa import device as devices
-from medqa.engine import length_batches, log_probabilities
-from medqa.prompt import Example
+from medqa.engine import length_batches, log_probabilities, total_length
+from medqa.prompt import Example, option_tokens
 from medqa.question import Question
 from medqa.runs import EventWriter, Run
 from train.best import Best
@@ -61,11 +61,10 @@ class HeldOut:
 
 def score_correct(model, tokenizer, questions: Sequence[Question], tokens_per_batch: int) -> list[bool]:
     """Whether the highest-scoring option is the key, for each question in its own order."""
-    lengths = [len(q.stem) + sum(map(len, q.options)) for q in questions]
+    encoded = [option_tokens(question, tokenizer) for question in questions]
     right = [False] * len(questions)
-    # Characters stand in for tokens, about four to one: only the grouping depends on it.
-    for batch in length_batches(lengths, tokens_per_batch * 4):
-        for i, scores in zip(batch, log_probabilities(model, tokenizer, [questions[i] for i in batch]), strict=True):
+    for batch in length_batches([total_length(options) for options in encoded], tokens_per_batch):
+        for i, scores in zip(batch, log_probabilities(model, [encoded[i] for i in batch]), strict=True):
             right[i] = scores.index(max(scores)) == questions[i].answer
     return right
 

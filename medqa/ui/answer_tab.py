@@ -15,7 +15,8 @@ from medqa.paste import read_pasted
 from medqa.question import LETTERS, MAX_OPTIONS, MIN_OPTIONS, Explanation, Question, QuestionError
 from medqa.settings import Settings
 from medqa.ui import views
-from medqa.ui.answering import Engines
+from medqa.ui.answering import Asked, Engines
+from medqa.ui.panels.row import probe_row
 
 BASE_ALONE = ""
 SHOWN_AT_FIRST = 4
@@ -75,6 +76,8 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
     ask = gr.Button("Answer", variant="primary", elem_id="answer")
     problem = gr.HTML(elem_id="problem", elem_classes="mq-message", padding=False)
     card = gr.HTML(elem_id="card", elem_classes="mq-message", padding=False)
+    asked = gr.State(None)
+    probes, reset = probe_row(asked, engines)
 
     fields = [stem, *options, key, count]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
@@ -88,10 +91,10 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
     def answer(adapter_name: str, with_base: bool, shown: int, key_letter: str, stem_text: str, *option_texts: str):
         yield from answered(settings, engines, adapter_name, with_base, stem_text, option_texts[:shown], key_letter)
 
-    ask.click(
-        answer, [adapter, compare, count, key, stem, *options], [problem, card],
+    ask.click(lambda: list(reset.values()), None, list(reset), queue=False, **quiet).then(
+        answer, [adapter, compare, count, key, stem, *options], [problem, card, asked],
         show_progress="minimal", show_progress_on=[card], concurrency_limit=8, api_visibility="private",
-    )  # fmt: skip
+    ).then(lambda shown: gr.update(visible=shown is not None), asked, probes, **quiet)  # fmt: skip
     return adapter, hint
 
 
@@ -152,8 +155,11 @@ def answered(
     stem: str,
     options: tuple[str, ...],
     key: str,
-) -> Iterator[tuple[str, str]]:
-    """(problem, card) as they grow: the options' probabilities first, then the explanation piece by piece."""
+) -> Iterator[tuple[str, str, Asked | None]]:
+    """(problem, card, asked) as they grow: first the options' probabilities, then the explanation piece by piece.
+
+    `asked` is None until the card is complete: probes ask on about what stands there.
+    """
     from medqa.model import ModelError
 
     try:
@@ -163,15 +169,15 @@ def answered(
         adapter = adapters.named(adapter_name, settings.runs) if adapter_name else None
         base = adapter.base if adapter else settings.base_model
         # The last question's answer must not stand under this one while a slow model reads.
-        yield "", views.note("Reading the question …" if engines.is_ready(base) else f"Loading {base} …")
+        yield "", views.note("Reading the question …" if engines.is_ready(base) else f"Loading {base} …"), None
         yield from answer_pieces(engines, base, adapter, with_base, question)
     except (QuestionError, AdapterError, ModelError, hub.HubError) as error:
-        yield views.error(str(error)), ""
+        yield views.error(str(error)), "", None
 
 
 def answer_pieces(
     engines: Engines, base: str, adapter: Adapter | None, with_base: bool, question: Question
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, str, Asked | None]]:
     engine = engines.of(base)
     folder = adapter.folder if adapter else None
     answer = engine.score(question, folder, adapter.name if adapter else None)
@@ -179,8 +185,8 @@ def answer_pieces(
     who = views.about_adapter(adapter, base)
     doubts = scope.doubts(answer, adapter.dataset if adapter else None)
 
-    def card(explanation: Explanation) -> tuple[str, str]:
-        return "", views.answer_card(answer, who, explanation, alone, doubts)
+    def card(explanation: Explanation, asked: Asked | None = None) -> tuple[str, str, Asked | None]:
+        return "", views.answer_card(answer, who, explanation, alone, doubts), asked
 
     yield card(Explanation(""))
     explanation, sent = Explanation(""), time.monotonic()
@@ -188,7 +194,7 @@ def answer_pieces(
         if time.monotonic() - sent > SECONDS_BETWEEN_UPDATES:
             sent = time.monotonic()
             yield card(explanation)
-    yield card(explanation)
+    yield card(explanation, Asked(answer, adapter, explanation))
 
 
 def _example(split: str, which: int) -> Question:

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medqa.adapters import Adapter
+from medqa.question import Answer, Explanation
 from medqa.settings import Settings
 
 if TYPE_CHECKING:
     from medqa.engine import Engine
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The answer a card shows, with all that probes need to ask on."""
+
+    answer: Answer
+    adapter: Adapter | None
+    explanation: Explanation
+
+    @property
+    def folder(self) -> Path | None:
+        return self.adapter.folder if self.adapter else None
 
 
 class Engines:

@@ -82,12 +82,12 @@ def _option_row(answer: Answer, base: Answer | None, i: int) -> str:
     under = ""
     if base:
         alone = base.probabilities[i]
-        under = f'{_bar(alone, "base")}<span class="base-share">base alone {percent_text(alone)}</span>'
+        under = f'{bar(alone, "base")}<span class="base-share">base alone {percent_text(alone)}</span>'
     text = f'<span class="text">{escape(label)}{mark}</span><span class="share">{percent_text(share)}</span>'
-    return f'<div class="mq-option {"chosen" if i == answer.index else ""}">{text}{_bar(share)}{under}</div>'
+    return f'<div class="mq-option {"chosen" if i == answer.index else ""}">{text}{bar(share)}{under}</div>'
 
 
-def _bar(share: float, style: str = "") -> str:
+def bar(share: float, style: str = "") -> str:
     return f'<span class="track {style}"><span class="fill" style="width:{100 * share:.1f}%"></span></span>'
 
 
