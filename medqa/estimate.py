@@ -124,7 +124,7 @@ def preview(spec: RunSpec, folder: Path, device: Device, shown: int = 3, sample:
     from medqa.model import load_tokenizer
     from medqa.prompt import training_example
 
-    loaded = datasets.load(spec.dataset, "train", limit=spec.rows, seed=spec.seed, cop_base=spec.cop_base)
+    loaded = datasets.load(spec.dataset, "train", spec.rows, spec.seed, spec.cop_base, spec.disputed_rows)
     tokenizer = load_tokenizer(spec.base_model)
     drawn = loaded.questions[:: max(1, len(loaded.questions) // sample)][:sample]
     examples = [training_example(question, tokenizer, spec.max_length) for question in drawn]

@@ -23,6 +23,7 @@ class Settings:
     port: int = 7860
     share: bool = False
     public: bool = False
+    disputes: bool = True
     max_question_tokens: int = 1500
     max_explanation_tokens: int = 256
     max_upload_megabytes: int = 50
@@ -40,6 +41,9 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     if "SPACE_ID" in environment:
         chosen.setdefault("host", "0.0.0.0")
         chosen.setdefault("public", True)
+    # What any visitor writes is kept only where the host wants it.
+    if chosen.get("public"):
+        chosen.setdefault("disputes", False)
     return Settings(**chosen)
 
 

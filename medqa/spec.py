@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 SCHEDULES = ("cosine", "linear", "constant_with_warmup")
 PRECISIONS = ("auto", "bfloat16", "float32")
+DISPUTED_ROWS = ("keep", "leave out")
 ALL_LINEAR = "all-linear"
 
 
@@ -57,6 +58,11 @@ class RunSpec:
         "Key numbers start at",
         "Whether the key numbers of an uploaded file start at 0 or 1. Empty: from the data.",
     )
+    disputed_rows: str = _field(
+        "keep", "Disputed rows", "Training questions whose key was marked wrong: kept, or left out. Held-out ones stay."
+    )
+
+    devices: int = _field(1, "Devices", "How many GPUs share the work; the effective batch stays what it is.")
 
     def __post_init__(self) -> None:
         if isinstance(self.target_modules, list):
@@ -96,8 +102,9 @@ RANGES = {
     "seed": (0, 2**31 - 1, ""),
     "evaluation_questions": (1, 5000, "questions"),
     "evaluations": (1, 50, "times"),
+    "devices": (1, 1024, ""),
 }
-CHOICES = {"schedule": SCHEDULES, "precision": PRECISIONS, "cop_base": (None, 0, 1)}
+CHOICES = {"schedule": SCHEDULES, "precision": PRECISIONS, "cop_base": (None, 0, 1), "disputed_rows": DISPUTED_ROWS}
 
 
 def checked(spec: RunSpec) -> RunSpec:
@@ -121,6 +128,12 @@ def checked(spec: RunSpec) -> RunSpec:
             faults[name] = (
                 f"{name.capitalize()} is {getattr(spec, name)!r}; it should be one of {', '.join(map(str, allowed))}."
             )
+    if not {"devices", "batch_size"} & set(faults) and spec.batch_size % spec.devices:
+        fitting = ", ".join(str(n) for n in range(1, spec.batch_size + 1) if spec.batch_size % n == 0)
+        faults["devices"] = (
+            f"An effective batch of {spec.batch_size} can't be shared evenly by {spec.devices} devices. "
+            f"Choose one of {fitting} devices, or an effective batch that {spec.devices} divides."
+        )
     if not spec.base_model.strip():
         faults["base_model"] = "No base model is chosen."
     if not spec.dataset.strip():
@@ -144,8 +157,8 @@ PRESETS = {
         "Quick demo",
         "The embedded medqa-nano on the handbook: about a minute and a half on two CPU cores, no network.",
         RunSpec(
-            epochs=2.4,
-            learning_rate=4e-3,
+            epochs=3.2,
+            learning_rate=3e-3,
             warmup=0.05,
             lora_rank=16,
             lora_alpha=32,

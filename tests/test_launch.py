@@ -23,9 +23,10 @@ def stand_in(monkeypatch):
     real = subprocess.Popen
 
     def start(command, stdin, **options):
-        assert command[1:3] == ["-m", "train"]
+        assert command[-3:-1] == ["-m", "train"]
         process = real([sys.executable, "-S", "-c", LIVES_UNTIL_TOLD], stdin=subprocess.PIPE, **options)
-        process.folder = command[3]
+        process.launcher = command[1:-3]
+        process.folder = command[-1]
         process.session = options["start_new_session"]
         started.append(process)
         return process
@@ -137,6 +138,27 @@ def test_a_resumed_run_shows_as_running_before_its_process_has_spoken(tmp_path, 
     stand_in()
     launch.resume(run)
     assert runs.progress_of(run).status == "running"
+
+
+def test_one_device_needs_no_launcher(tmp_path, stand_in):
+    launch.start(SPEC, tmp_path)
+    assert stand_in.started[0].launcher == []
+
+
+def test_several_devices_are_started_by_accelerate_and_resumed_on_as_many_or_on_others(tmp_path, stand_in):
+    run = launch.start(replace(SPEC, devices=8), tmp_path)
+    stand_in()
+    with_checkpoint(run)
+    for devices in (None, 4, 1):
+        launch.resume(run, devices)
+        assert run.alive
+        stand_in()
+    launchers = [process.launcher for process in stand_in.started]
+    assert all(words[:2] == ["-m", "accelerate.commands.launch"] for words in launchers[:3])
+    wanted = [words[words.index("--num_processes") + 1] for words in launchers[:3]]
+    assert wanted == ["8", "8", "4"]
+    assert launchers[3] == []
+    assert run.spec.devices == 8
 
 
 def test_a_process_that_dies_without_a_word_leaves_an_interrupted_run(tmp_path, stand_in):

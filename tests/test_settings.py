@@ -26,6 +26,7 @@ def test_the_page_is_neither_shared_nor_public_nor_on_the_network_unless_asked()
         ("MEDQA_SHARE", "Yes", "share", True),
         ("MEDQA_PUBLIC", "true", "public", True),
         ("MEDQA_PUBLIC", "0", "public", False),
+        ("MEDQA_DISPUTES", "0", "disputes", False),
         ("MEDQA_RUNS", "/data/runs", "runs", Path("/data/runs")),
     ],
 )
@@ -75,6 +76,13 @@ def test_a_space_is_public_and_reachable_from_its_proxy():
 def test_a_space_can_still_choose_for_itself():
     settings = from_environment({"SPACE_ID": "someone/medqa", "MEDQA_HOST": "127.0.0.1", "MEDQA_PUBLIC": "0"})
     assert (settings.host, settings.public) == ("127.0.0.1", False)
+
+
+def test_marks_on_answers_are_kept_on_a_public_page_only_when_the_host_says_so():
+    assert from_environment({}).disputes
+    assert not from_environment({"MEDQA_PUBLIC": "1"}).disputes
+    assert not from_environment({"SPACE_ID": "someone/medqa"}).disputes
+    assert from_environment({"MEDQA_PUBLIC": "1", "MEDQA_DISPUTES": "1"}).disputes
 
 
 def test_settings_do_not_change_once_made():

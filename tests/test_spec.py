@@ -24,7 +24,16 @@ def test_a_preset_can_be_run_once_it_is_named(preset):
 def test_both_ends_of_a_range_are_in_it(field):
     low, high, _ = RANGES[field]
     for end in (low, high):
-        checked(replace(VALID, **{field: end}))
+        # A batch that any number of devices in the range can share.
+        checked(replace(VALID, **({"batch_size": 1024} | {field: end})))
+
+
+def test_a_batch_that_the_devices_cannot_share_evenly_is_refused_with_the_numbers_that_can():
+    checked(replace(VALID, batch_size=12, devices=4))
+    sentence = faults(batch_size=12, devices=8)["devices"]
+    assert sentence.startswith("An effective batch of 12 can't be shared evenly by 8 devices.")
+    assert "one of 1, 2, 3, 4, 6, 12 devices" in sentence
+    assert list(faults(batch_size=12, devices=24)) == ["devices"]
 
 
 @pytest.mark.parametrize("field", RANGES)
@@ -97,8 +106,9 @@ def test_a_field_of_a_newer_version_is_ignored():
 
 
 def test_a_field_that_an_older_version_lacks_takes_its_default():
-    older = {name: value for name, value in VALID.to_json().items() if name != "evaluations"}
+    older = {name: value for name, value in VALID.to_json().items() if name not in ("evaluations", "devices")}
     assert RunSpec.from_json(older).evaluations == RunSpec().evaluations
+    assert RunSpec.from_json(older).devices == 1
 
 
 def test_text_settings_become_values_of_the_fields_types():

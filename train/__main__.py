@@ -1,23 +1,28 @@
-"""`python -m train <run folder>`: the entry of the training process."""
+"""`python -m train <run folder>`: the entry of the training process, and of each rank of a run on several devices."""
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 from medqa.runs import EventWriter, Run
+from train import ranks
 
 
 def main(folder: str) -> int:
+    ranks.end_with_launcher()
     run = Run(Path(folder))
+    return _lead(run) if ranks.first() else _follow(run)
+
+
+def _lead(run: Run) -> int:
     try:
         write = EventWriter(run)
         # Before the seconds that torch takes to import, so that the page shows a resumed run as running at once.
         write("started")
-        from train.checkpoints import drop_unusable
         from train.session import train
 
-        drop_unusable(run, write)
         train(run, write)
     except BaseException as error:
         from train.failures import sentence_for
@@ -29,6 +34,17 @@ def main(folder: str) -> int:
         raise
     finally:
         (run.folder / "reserve").unlink(missing_ok=True)
+    return 0
+
+
+def _follow(run: Run) -> int:
+    from train.session import train
+
+    try:
+        train(run, ranks.silent)
+    except Exception:
+        time.sleep(ranks.SECONDS_FOR_LAST_WORDS)
+        raise
     return 0
 
 

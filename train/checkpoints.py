@@ -45,12 +45,14 @@ def _remove(checkpoint: Path) -> None:
 def _damage(checkpoint: Path) -> str | None:
     """The first file that can't be read to its end, and why."""
     for name, check in CHECKS.items():
-        try:
-            check(checkpoint / name)
-        except FileNotFoundError:
-            return f"{name} is missing"
-        except Exception as error:  # each format has errors of its own
-            return f"{name}: {error}"
+        files = sorted(checkpoint.glob(name))
+        if not files:
+            return f"{name.replace('*', '')} is missing"
+        for file in files:
+            try:
+                check(file)
+            except Exception as error:  # each format has errors of its own
+                return f"{file.name}: {error}"
     return None
 
 
@@ -70,6 +72,6 @@ CHECKS = {
     "adapter_model.safetensors": _check_safetensors,
     "optimizer.pt": _check_zip,
     "scheduler.pt": _check_zip,
-    "rng_state.pth": _check_zip,
+    "rng_state*.pth": _check_zip,  # one for each rank, or the one
     "trainer_state.json": lambda path: json.loads(path.read_text(encoding="utf-8")),
 }

@@ -13,6 +13,9 @@ from medqa.runs import Run, RunError
 # What the libraries below say when a write finds no room, each in a type of its own: safetensors, and torch.save.
 NO_ROOM = ("No space left on device", "PytorchStreamWriter failed writing", "inline_container.cc")
 
+# What a collective operation says when a rank at its other end is gone.
+NOBODY_THERE = ("gloo/transport", "NCCL")
+
 
 class TrainingFailed(RuntimeError):
     """Training can't go on; the message is the sentence for the page."""
@@ -36,5 +39,10 @@ def sentence_for(error: BaseException, run: Run) -> str:
         )
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(text in str(error) for text in NO_ROOM):
         return "The disk is full. Free some space, then resume: the last whole checkpoint is kept."
+    if isinstance(error, RuntimeError) and any(text in str(error) for text in NOBODY_THERE):
+        return (
+            "Another process of this run ended, so this one could not go on. Resume goes on from the last checkpoint. "
+            "The run's process.log may say why."
+        )
     first_line = (str(error).strip() or "no message").splitlines()[0]
     return f"Training ended with {type(error).__name__}: {first_line[:300]}. The run's process.log has the details."

@@ -32,7 +32,7 @@ class Material:
 
 def prepare(spec: RunSpec, tokenizer: PreTrainedTokenizerBase, device: Device, write: EventWriter) -> Material:
     """Load and tokenise. Raises DatasetError when nothing is left to train on."""
-    loaded = datasets.load(spec.dataset, "train", limit=spec.rows, seed=spec.seed, cop_base=spec.cop_base)
+    loaded = datasets.load(spec.dataset, "train", spec.rows, spec.seed, spec.cop_base, spec.disputed_rows)
     questions, examples = _fitting(loaded.questions, tokenizer, spec.max_length)
     if not questions:
         raise DatasetError(

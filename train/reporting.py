@@ -10,10 +10,12 @@ import torch
 from transformers import TrainerCallback
 
 from medqa import device as devices
+from medqa import trust
 from medqa.engine import length_batches, log_probabilities, total_length
 from medqa.prompt import Example, option_tokens
-from medqa.question import Question
+from medqa.question import Answer, Question
 from medqa.runs import EventWriter, Run
+from train import ranks
 from train.best import Best
 from train.checkpoints import keep_newest
 from train.failures import TrainingFailed
@@ -45,32 +47,52 @@ class HeldOut:
 
     @torch.inference_mode()
     def measure(self, model, tokenizer) -> dict:
-        """`correct`, `total` and the mean `loss` per labelled token, in nats."""
+        """`correct`, `total`, the mean `loss` per labelled token in nats, and the record of how sure the model was.
+
+        Each rank does its share.
+        """
         was_training = model.training
         model.eval()
-        correct = sum(score_correct(model, tokenizer, self.questions, self.tokens_per_batch))
+        share = ranks.together(lambda: self._measure_share(model, tokenizer))
+        model.train(was_training)
+        loss, tokens, *certainties = ranks.total(*share)
+        return {
+            "correct": sum(value > 0 for value in certainties),
+            "total": len(self.questions),
+            "loss": round(loss / max(tokens, 1), 4),
+            "certainty": trust.record(self.questions, certainties),
+        }
+
+    def _measure_share(self, model, tokenizer) -> tuple[float, ...]:
+        """Summed loss, labelled tokens, and the certainty of every question: 0 for those of the other ranks."""
+        mine = slice(ranks.number(), None, ranks.count())
+        certainties = [0.0] * len(self.questions)
+        certainties[mine] = score_certainties(model, tokenizer, self.questions[mine], self.tokens_per_batch)
+        examples = self.examples[mine]
         loss, tokens = 0.0, 0
-        for batch in length_batches([len(e.input_ids) for e in self.examples], self.tokens_per_batch):
-            inputs = collate([self.examples[i] for i in batch])
+        for batch in length_batches([len(e.input_ids) for e in examples], self.tokens_per_batch):
+            inputs = collate([examples[i] for i in batch])
             inputs = {name: inputs[name].to(model.device) for name in ("input_ids", "labels")}
             loss += label_loss(model, inputs).item()
             tokens += int((inputs["labels"] != -100).sum())
-        model.train(was_training)
-        return {"correct": correct, "total": len(self.questions), "loss": round(loss / max(tokens, 1), 4)}
+        return loss, tokens, *certainties
 
 
-def score_correct(model, tokenizer, questions: Sequence[Question], tokens_per_batch: int) -> list[bool]:
-    """Whether the highest-scoring option is the key, for each question in its own order."""
+def score_certainties(model, tokenizer, questions: Sequence[Question], tokens_per_batch: int) -> list[float]:
+    """For each question, in their order, the top probability: negative where that option is not the key."""
     encoded = [option_tokens(question, tokenizer) for question in questions]
-    right = [False] * len(questions)
+    certainties = [0.0] * len(questions)
     for batch in length_batches([total_length(options) for options in encoded], tokens_per_batch):
         for i, scores in zip(batch, log_probabilities(model, [encoded[i] for i in batch]), strict=True):
-            right[i] = scores.index(max(scores)) == questions[i].answer
-    return right
+            certainties[i] = trust.certainty(Answer(questions[i], scores, model.name_or_path))
+    return certainties
 
 
 class Reporter(TrainerCallback):
-    """Writes an event for each step, measures when due and keeps the best adapter, and stops when asked."""
+    """Writes an event for each step, measures when due and keeps the best adapter, and stops when asked.
+
+    Every rank has one and does the same at the same steps; only the first writes, the others' `write` is silent.
+    """
 
     def __init__(
         self,
@@ -78,7 +100,7 @@ class Reporter(TrainerCallback):
         write: EventWriter,
         clock: Clock,
         device: devices.Device,
-        measure: Callable[[], dict],
+        measure: Callable[[int], dict],
         best: Best,
         evaluate_at: frozenset[int],
         save_every: int,
@@ -94,15 +116,20 @@ class Reporter(TrainerCallback):
         self.losses: list[float] = []
         self.tokens_seen: Callable[[], int] = lambda: 0
         self.stopped = False
+        self.base_measured = False
         self._step_began = 0.0
         self._tokens_before = 0
+        self._tokens_of_step = 0
 
     def on_step_begin(self, args, state, control, **others):
         self._step_began = time.monotonic()
         self._tokens_before = self.tokens_seen()
 
     def on_step_end(self, args, state, control, **others):
-        if self.run.stop_file.exists():
+        tokens = self.tokens_seen() - self._tokens_before
+        # One rank may look just before the file is there, and another just after.
+        asked, self._tokens_of_step = ranks.total(self.run.stop_file.exists(), tokens)
+        if asked:
             self.stopped = True
             control.should_training_stop = True
         due = state.global_step % self.save_every == 0 or state.global_step >= state.max_steps
@@ -127,22 +154,31 @@ class Reporter(TrainerCallback):
             seconds=self.clock.seconds,
             learning_rate=logs.get("learning_rate"),
             gradient_norm=round(gradient, 4) if math.isfinite(gradient) else None,
-            tokens_per_second=round((self.tokens_seen() - self._tokens_before) / max(seconds, 1e-9)),
+            tokens_per_second=round(self._tokens_of_step / max(seconds, 1e-9)),
             memory=devices.memory(self.device).used,
         )
         self._judge(loss, step, args.learning_rate)
+        if self.evaluate_at and not self.base_measured:
+            # Only now: the first loss is on the page by the time the base model is measured.
+            self.evaluate(0)
+            self.base_measured = True
         # A run stopped between two evaluations is measured where it stopped, or its last steps could not be chosen.
         if step in self.evaluate_at or (self.stopped and self.evaluate_at):
             self.evaluate(step)
 
     def evaluate(self, step: int) -> dict:
-        measured = self.measure()
+        """Step 0 is the base model alone."""
+        measured = self.measure(step)
         # Kept before it is said to be: a resumed run believes the event.
-        kept = self.best.keep_if_best(step, measured)
+        kept = ranks.first() and self.best.keep_if_best(step, measured)
         self.write("evaluated", step=step, seconds=self.clock.seconds, kept=kept, **measured)
         return measured
 
     def on_save(self, args, state, control, **others):
+        # Each rank has written a file of its own.
+        ranks.meet()
+        if not ranks.first():
+            return
         # Written last, so a checkpoint without it was cut short and is never resumed from.
         folder = self.run.folder / "checkpoints" / f"checkpoint-{state.global_step}"
         (folder / "complete").touch()

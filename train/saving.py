@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections.abc import Sequence
 
 import torch
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
-from medqa import datasets
+from medqa import datasets, training_rows, trust
 from medqa.datasets import held_out_split
+from medqa.question import Question
 from medqa.runs import Progress, Run
 from medqa.spec import RunSpec
-from train.reporting import score_correct
+from train.reporting import score_certainties
 
 # Splits beside the held-out one that show what fine-tuning does not teach; scored once, at the end.
 CONTROL_SPLITS = {"handbook": ("read", "unknown")}
@@ -36,21 +38,34 @@ def _before_and_after(recorded: Progress, step: int) -> dict:
     return {name: {k: e[k] for k in ("step", "correct", "total", "loss")} for name, e in chosen.items() if e}
 
 
-def control_scores(spec: RunSpec, model: PeftModel, tokenizer: PreTrainedTokenizerBase, tokens_per_batch: int) -> dict:
-    scores = {}
+def held_out_certainty(spec: RunSpec, recorded: Progress, step: int) -> dict[str, trust.Record]:
+    """{"test": …}: how sure the saved adapter was of its answers, right and wrong; empty where it was not measured."""
+    kept = next((event for event in recorded.evaluations if event["step"] == step), {})
+    return {held_out_split(spec.dataset): kept.get("certainty", {})}
+
+
+def control_scores(
+    spec: RunSpec, model: PeftModel, tokenizer: PreTrainedTokenizerBase, tokens_per_batch: int
+) -> tuple[dict, dict[str, trust.Record]]:
+    """Of each control split the scores, and how sure the adapter was."""
+    scores, certainty = {}, {}
     for split in CONTROL_SPLITS.get(spec.dataset, ()):
         available = datasets.load(spec.dataset, split).questions
         drawn = random.Random(0).sample(available, min(CONTROL_QUESTIONS, len(available)))
         with torch.inference_mode():
-            after = score_correct(model.get_base_model(), tokenizer, drawn, tokens_per_batch)
+            after = score_certainties(model.get_base_model(), tokenizer, drawn, tokens_per_batch)
             with model.disable_adapter():
-                before = score_correct(model.get_base_model(), tokenizer, drawn, tokens_per_batch)
+                before = score_certainties(model.get_base_model(), tokenizer, drawn, tokens_per_batch)
         counted = {"before": before, "after": after}
-        scores[split] = {name: {"correct": sum(right), "total": len(right)} for name, right in counted.items()}
-    return scores
+        scores[split] = {
+            name: {"correct": sum(value > 0 for value in values), "total": len(values)}
+            for name, values in counted.items()
+        }
+        certainty[split] = trust.record(drawn, after)
+    return scores, certainty
 
 
-def save_adapter(run: Run, model: PeftModel, card: dict) -> None:
+def save_adapter(run: Run, model: PeftModel, card: dict, questions: Sequence[Question]) -> None:
     """Write beside, then rename: a folder called `adapter` is always whole."""
     part, old = run.folder / "adapter.part", run.folder / "adapter.old"
     shutil.rmtree(part, ignore_errors=True)
@@ -58,6 +73,7 @@ def save_adapter(run: Run, model: PeftModel, card: dict) -> None:
     model.peft_config["default"].base_model_name_or_path = card["base_model"]
     # LoRA changes no embeddings; left to itself PEFT asks the Hub whether the vocabulary grew.
     model.save_pretrained(part, save_embedding_layers=False)
+    training_rows.write(part, questions)
     (part / "medqa.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     if run.adapter.exists():
         run.adapter.rename(old)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
@@ -18,14 +19,16 @@ from medqa.model import load_base, load_tokenizer, revision
 from medqa.runs import EventReader, EventWriter, Progress, Run, progress
 from medqa.settings import from_environment
 from medqa.spec import ALL_LINEAR, RunSpec
+from train import attention, ranks
 from train.best import Best
+from train.checkpoints import drop_unusable
 from train.failures import TrainingFailed, is_out_of_memory
+from train.fused import fuse
 from train.material import EVALUATION_TOKENS, Material, prepare
 from train.reporting import Clock, Reporter
-from train.saving import control_scores, held_out_scores, recover_renamed_adapter, save_adapter
+from train.saving import control_scores, held_out_certainty, held_out_scores, recover_renamed_adapter, save_adapter
 from train.trainer import Examples, LabelTrainer, LengthSortedSampler
 
-SHORT = 256
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets")
 
 
@@ -35,14 +38,19 @@ def train(run: Run, write: EventWriter) -> None:
     device = devices.choose(from_environment().device)
     if spec.precision != "auto":
         device = replace(device, dtype=getattr(torch, spec.precision), reason="the run's own setting")
-    recover_renamed_adapter(run)
+    ranks.join(device.torch_name)
+    if ranks.first():
+        drop_unusable(run, write)
+        recover_renamed_adapter(run)
+    # What the first rank leaves is what all go on from.
+    ranks.meet()
     before = _recorded(run)
     clock = Clock(before.steps[-1]["seconds"] if before.steps else 0.0)
     tokenizer = load_tokenizer(spec.base_model)
     material = prepare(spec, tokenizer, device, write)
     session = Session(run, write, spec, device, tokenizer, material, clock)
 
-    micro_batch = spec.batch_size
+    micro_batch = share = _rows_of_each_rank(spec)
     while True:
         try:
             return session.attempt(micro_batch)
@@ -53,10 +61,19 @@ def train(run: Run, write: EventWriter) -> None:
         gc.collect()
         if device.torch_name == "cuda":
             torch.cuda.empty_cache()
-        smaller = max(size for size in range(1, micro_batch) if spec.batch_size % size == 0)
+        smaller = max(size for size in range(1, micro_batch) if share % size == 0)
         lowered = f"Out of memory with {micro_batch} examples at a time: going on with {smaller}"
         write("note", message=f"{lowered}, accumulated to the same effective batch of {spec.batch_size}.")
         micro_batch = smaller
+
+
+def _rows_of_each_rank(spec: RunSpec) -> int:
+    if spec.batch_size % ranks.count():
+        raise TrainingFailed(
+            f"An effective batch of {spec.batch_size} can't be shared evenly by {ranks.count()} processes. "
+            "Go on with a number of them that divides it."
+        )
+    return spec.batch_size // ranks.count()
 
 
 @dataclass(frozen=True)
@@ -75,7 +92,7 @@ class Session:
         """Train from the newest whole checkpoint, or the start, to the end or until asked to stop; save the best."""
         set_seed(self.spec.seed)
         self.material.held_out.tokens_per_batch = (
-            EVALUATION_TOKENS[self.device.torch_name] * micro_batch // self.spec.batch_size
+            EVALUATION_TOKENS[self.device.torch_name] * micro_batch // _rows_of_each_rank(self.spec)
         )
         model = _with_lora(self.spec, self.device)
         checkpoint = next(iter(self.run.checkpoints()), None)
@@ -98,30 +115,34 @@ class Session:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         else:
             trainer._load_from_checkpoint(str(checkpoint), model)
-        self._finish(model, best, reporter.stopped)
+        if ranks.first():
+            self._finish(model, best, reporter.stopped)
 
     def _reporter(self, model: PeftModel, best: Best, total: int) -> Reporter:
         held_out = self.material.held_out
+
+        def measure(step: int) -> dict:
+            with nullcontext() if step else model.disable_adapter():
+                return held_out.measure(model.get_base_model(), self.tokenizer)
+
         reporter = Reporter(
             self.run,
             self.write,
             self.clock,
             self.device,
-            lambda: held_out.measure(model.get_base_model(), self.tokenizer),
+            measure,
             best,
             evaluate_at=_evaluation_steps(self.spec, total) if held_out.questions else frozenset(),
             save_every=max(1, min(500, total // 5)),
         )
-        if held_out.questions and not any(event["step"] == 0 for event in _recorded(self.run).evaluations):
-            # LoRA's second matrix starts at zero, so before the first step the adapter is the base model.
-            reporter.evaluate(0)
+        reporter.base_measured = any(event["step"] == 0 for event in _recorded(self.run).evaluations)
         return reporter
 
     def _facts(self, model: PeftModel, micro_batch: int) -> dict:
         trainable, parameters = model.get_nb_trainable_parameters()
         examples = self.material.examples
         return {
-            "device": self.device.badge,
+            "device": _badge(self.device),
             "device_reason": self.device.reason,
             "rows": len(examples),
             "left_out": self.material.loaded.skipped_by_reason,
@@ -139,26 +160,34 @@ class Session:
         recorded = _recorded(self.run)
         step = best.restore() or recorded.step
         scores = held_out_scores(self.spec, recorded, step)
+        certainty = held_out_certainty(self.spec, recorded, step)
         if not stopped:
             per_batch = self.material.held_out.tokens_per_batch
-            scores |= control_scores(self.spec, model.eval(), self.tokenizer, per_batch)
+            controls = control_scores(self.spec, model.eval(), self.tokenizer, per_batch)
+            scores, certainty = scores | controls[0], certainty | controls[1]
         card = {
             "base_model": self.spec.base_model,
             "base_revision": revision(self.spec.base_model),
             "dataset": self.spec.dataset,
             "rows": len(self.material.questions),
             "rows_sha256": fingerprint(self.material.questions),
+            "left_out": self.material.loaded.skipped_by_reason,
             "spec": self.spec.to_json(),
             "step": step,
             "steps": recorded.step,
             "total_steps": recorded.total_steps,
             "seconds": self.clock.seconds,
             "scores": scores,
-            "device": self.device.badge,
+            "certainty": certainty,
+            "device": _badge(self.device),
             "versions": {name: version(name) for name in PACKAGES},
         }
-        save_adapter(self.run, model, card)
+        save_adapter(self.run, model, card, self.material.questions)
         self.write("stopped" if stopped else "done", step=recorded.step, seconds=self.clock.seconds, scores=scores)
+
+
+def _badge(device: Device) -> str:
+    return f"{ranks.count()} × {device.badge}" if ranks.count() > 1 else device.badge
 
 
 def _evaluation_steps(spec: RunSpec, total: int) -> frozenset[int]:
@@ -167,10 +196,8 @@ def _evaluation_steps(spec: RunSpec, total: int) -> frozenset[int]:
 
 def _with_lora(spec: RunSpec, device: Device) -> PeftModel:
     base = load_base(spec.base_model, device)
-    if device.torch_name == "cpu" and spec.max_length <= SHORT:
-        # Attention written out then beats SDPA's backward pass: 7,400 against 6,300 tokens/s on the handbook; on the
-        # longer rows of MedMCQA it is the other way round, 3,700 against 6,600.
-        base.set_attn_implementation("eager")
+    if device.torch_name == "cpu":
+        attention.use(base)
     targets = ALL_LINEAR if spec.target_modules == (ALL_LINEAR,) else list(spec.target_modules)
     # Not the output layer: answers are scored with its own weights, in float32.
     head = base.get_output_embeddings()
@@ -189,7 +216,9 @@ def _with_lora(spec: RunSpec, device: Device) -> PeftModel:
         lora_dropout=spec.lora_dropout,
         target_modules=targets,
     )
-    return get_peft_model(base, config)
+    model = get_peft_model(base, config)
+    fuse(model)
+    return model
 
 
 def _arguments(run: Run, spec: RunSpec, device: Device, total: int, micro_batch: int) -> TrainingArguments:
@@ -197,7 +226,7 @@ def _arguments(run: Run, spec: RunSpec, device: Device, total: int, micro_batch:
         output_dir=str(run.folder / "checkpoints"),
         max_steps=total,
         per_device_train_batch_size=micro_batch,
-        gradient_accumulation_steps=spec.batch_size // micro_batch,
+        gradient_accumulation_steps=_rows_of_each_rank(spec) // micro_batch,
         learning_rate=spec.learning_rate,
         lr_scheduler_type=spec.schedule,
         warmup_steps=spec.warmup,
@@ -210,7 +239,8 @@ def _arguments(run: Run, spec: RunSpec, device: Device, total: int, micro_batch:
         remove_unused_columns=False,
         use_cpu=device.torch_name == "cpu",
         dataloader_pin_memory=device.torch_name == "cuda",
-        seed=spec.seed,
+        # LoRA starts the same in every rank; from here on, each has a dropout of its own.
+        seed=spec.seed + ranks.number(),
     )
     # One device per run: on a host with several, Trainer would wrap the model in DataParallel and multiply the batch.
     arguments._n_gpu = min(arguments.n_gpu, 1)

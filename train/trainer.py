@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
 
 import torch
+from accelerate.data_loader import prepare_data_loader
 from peft.helpers import disable_input_dtype_casting
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel, Trainer
 
 from medqa.prompt import Example
+from train import ranks
+from train.fused import LabelLoss
 
 # Batches are cut from this many at a time, sorted by length: little padding, still well mixed.
 BATCHES_PER_SORT = 16
+# More than these go through the model in parts, their gradients added up: a working set nearer to the CPU's caches, and
+# less memory for the kernel to hand over.
+TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 2**16}
+# In place of a row's index: a row of nothing but padding.
+NOTHING = -1
 
 
 class Examples(Dataset):
@@ -25,21 +35,33 @@ class Examples(Dataset):
         return len(self.examples)
 
     def __getitem__(self, index: int) -> Example:
-        return self.examples[index]
+        return Example((), 0, False) if index == NOTHING else self.examples[index]
 
 
-def collate(examples: Sequence[Example]) -> dict[str, Tensor | int]:
+def collate(examples: Sequence[Example]) -> dict[str, Tensor | list[int]]:
     """`input_ids` and `labels`, each [examples, longest], padded on the right; labels not shifted.
 
-    `tokens` counts what is not padding, as a plain number: counting on the GPU would make it wait.
+    `lengths` counts what is not padding, in plain numbers: counting on the GPU would make it wait.
     """
     longest = max(len(example.input_ids) for example in examples)
     padding = [longest - len(example.input_ids) for example in examples]
     return {
         "input_ids": torch.tensor([[*e.input_ids, *[0] * pad] for e, pad in zip(examples, padding, strict=True)]),
         "labels": torch.tensor([e.labels + [-100] * pad for e, pad in zip(examples, padding, strict=True)]),
-        "tokens": sum(len(example.input_ids) for example in examples),
+        "lengths": [len(example.input_ids) for example in examples],
     }
+
+
+def parts(lengths: Sequence[int], tokens: int) -> Iterator[slice]:
+    """Neighbouring rows whose padded size stays within the budget (a longer one goes alone); none of rows all empty."""
+    start = longest = 0
+    for i, length in enumerate(lengths):
+        if i > start and max(longest, length) * (i + 1 - start) > tokens:
+            yield slice(start, i)
+            start, longest = i, 0
+        longest = max(longest, length)
+    if longest:
+        yield slice(start, len(lengths))
 
 
 def label_loss(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
@@ -49,13 +71,16 @@ def label_loss(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
     """
     targets = inputs["labels"][:, 1:]
     labelled = targets != -100
-    # LoRA's float32 matrices multiply in bfloat16 beside a bfloat16 base; the update stays float32. PEFT's own cast of
-    # their inputs to float32, which autocast would undo at once, is a fifth of a step on a CPU.
+    # Where LoRA runs as PEFT's own layers, its float32 matrices multiply in bfloat16 beside a bfloat16 base; the update
+    # stays float32. PEFT's cast of their inputs to float32, which autocast would undo at once, costs a fifth of a step.
     mixed = model.dtype == torch.bfloat16
     with torch.autocast(model.device.type, torch.bfloat16, enabled=mixed), disable_input_dtype_casting(model, mixed):
         # No attention mask: padding is on the right and attention is causal; a mask would keep SDPA off its fast path.
         hidden = model.get_decoder()(input_ids=inputs["input_ids"], use_cache=False).last_hidden_state
-        logits = model.get_output_embeddings()(hidden[:, :-1][labelled])
+        states, head = hidden[:, :-1][labelled], model.get_output_embeddings()
+        if head.bias is None:
+            return LabelLoss.apply(states, head.weight, targets[labelled])
+        logits = head(states)
     return functional.cross_entropy(logits.float(), targets[labelled], reduction="sum")
 
 
@@ -91,8 +116,34 @@ class LengthSortedSampler(Sampler[int]):
         yield from (index for batch in short for index in batch)
 
 
+class Share(Sampler[int]):
+    """This rank's rows of each effective batch, as many in every rank: NOTHING where a short one does not go round."""
+
+    def __init__(self, whole: LengthSortedSampler) -> None:
+        self.whole = whole
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.whole), self.whole.batch_size)
+        return full * (self.whole.batch_size // ranks.count()) + -(-rest // ranks.count())
+
+    def set_epoch(self, epoch: int) -> None:
+        self.whole.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[int]:
+        order = iter(self.whole)
+        while batch := list(islice(order, self.whole.batch_size)):
+            # Dealt like cards: a batch comes sorted by length, and each rank gets as many tokens as the others.
+            rows = batch[ranks.number() :: ranks.count()]
+            yield from rows
+            yield from [NOTHING] * (-(-len(batch) // ranks.count()) - len(rows))
+
+
 class LabelTrainer(Trainer):
-    """Trains on `Examples`. Its loss is the mean over the labelled tokens of the whole effective batch."""
+    """Trains on `Examples`. Its loss is the mean over the labelled tokens of the whole effective batch, of all ranks.
+
+    The ranks' gradients are added up here, once a step, and not by DDP: its hooks wait for a call of the whole model's
+    forward, and `label_loss` calls its parts; and it would send the frozen base to every rank first.
+    """
 
     # Makes Trainer count the labelled tokens of an accumulated batch and leave the scaling to compute_loss.
     loss_is_scaled_for_ga = True
@@ -100,14 +151,40 @@ class LabelTrainer(Trainer):
     def __init__(self, *, sampler: LengthSortedSampler, **options: object) -> None:
         super().__init__(data_collator=collate, **options)
         self.model_accepts_loss_kwargs = True
-        self._sampler = sampler
+        # Leaves the model as it is; in training mode it would be wrapped in DDP.
+        self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)
+        self._sampler = Share(sampler)
         self.tokens_seen = 0
 
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthSortedSampler:
-        return self._sampler
+    def get_train_dataloader(self) -> DataLoader:
+        loader = DataLoader(
+            self.train_dataset,
+            batch_size=self._train_batch_size,
+            sampler=self._sampler,
+            collate_fn=self.data_collator,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        # As if there were one process: the sampler deals out the rows itself. accelerate would repeat rows of a short
+        # last batch until it goes round.
+        return prepare_data_loader(loader, self.args.device, num_processes=1, process_index=0, put_on_device=True)
+
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        loss = ranks.together(partial(self._share_of_step, model, inputs, num_items_in_batch))
+        if ranks.count() > 1 and self.accelerator.sync_gradients:
+            ranks.add_up_gradients(model.parameters())
+        # Trainer logs the mean of what the ranks return; each has its part of a sum.
+        return loss * ranks.count()
+
+    def _share_of_step(self, model, inputs, num_items_in_batch) -> Tensor:
+        lengths = inputs.pop("lengths")
+        self.tokens_seen += sum(lengths)
+        loss = torch.zeros((), device=self.args.device)
+        for rows in parts(lengths, TOKENS_AT_ONCE[self.args.device.type]):
+            part = {name: values[rows, : max(lengths[rows])] for name, values in inputs.items()}
+            loss += super().training_step(model, part, num_items_in_batch)
+        return loss
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        self.tokens_seen += inputs.pop("tokens")
         loss = label_loss(self.accelerator.unwrap_model(model).get_base_model(), inputs)
         return loss / num_items_in_batch
 

@@ -5,6 +5,7 @@ medmcqa.py       MedMCQA's columns
 medqa_usmle.py   MedQA-USMLE's columns
 upload.py        a user's own CSV, JSON or JSONL file
 handbook.py      the facts that ship with the app
+disputed.py      questions whose key was marked wrong, with the key given instead
 """
 
 from __future__ import annotations
@@ -17,8 +18,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from medqa.datasets import medmcqa, medqa_usmle, upload
-from medqa.datasets.rows import STEM_CHARACTERS, DatasetError, Loaded, Skipped, one_line, skipped
+from medqa.datasets import disputed, medmcqa, medqa_usmle, upload
+from medqa.datasets.rows import (
+    STEM_CHARACTERS,
+    DatasetError,
+    Loaded,
+    Skipped,
+    one_line,
+    plain,
+    without,
+    without_repeats,
+)
 from medqa.question import Question
 
 __all__ = ["NAMES", "DatasetError", "Loaded", "Skipped", "fingerprint", "held_out_split", "load"]
@@ -28,6 +38,7 @@ NAMES = {
     "medmcqa": "MedMCQA: Indian entrance exams (NEET-PG, AIIMS), 4 options, half of them explained.",
     "medqa_usmle": "MedQA-USMLE: US licensing exam vignettes, 4 options, no explanations.",
     "medqa_usmle_5": "MedQA-USMLE with 5 options; from a local copy only.",
+    "disputes": "Questions whose key was marked wrong on the Answer tab, with the corrected key.",
 }
 FOLDER_VARIABLE = "MEDQA_DATA"
 HUB_IDS = {"medmcqa": medmcqa.HUB_ID, "medqa_usmle": medqa_usmle.HUB_ID, "medqa_usmle_5": medqa_usmle.HUB_ID_5_OPTIONS}
@@ -48,15 +59,23 @@ def held_out_split(name: str) -> str:
 
 
 def load(
-    name: str, split: str = "train", limit: int | None = None, seed: int = 0, cop_base: int | None = None
+    name: str,
+    split: str = "train",
+    limit: int | None = None,
+    seed: int = 0,
+    cop_base: int | None = None,
+    disputed_rows: str = "keep",
 ) -> Loaded:
     """Questions of a built-in data set or of a local file or folder. Raises DatasetError.
 
     `limit`: a shuffle with `seed`, then the first so many; None is all of them in their order.
     `cop_base`: 0 or 1 states how numeric keys count; None reads it from the rows.
+    `disputed_rows`: "leave out" those whose key somebody has marked wrong, before any are drawn; or "keep" them.
     Questions asked twice are left out, and those of "train" that are also in "validation".
     """
     loaded = _load_handbook(split) if name == "handbook" else _load_rows(name, split, cop_base)
+    if disputed_rows == "leave out" and name != "disputes":
+        loaded = without(loaded, disputed.marked(), "disputed key")
     shown = name if name in NAMES else Path(name).name  # a visitor is not told where the server keeps its files
     if not loaded.questions:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in loaded.skipped_by_reason.items())
@@ -83,12 +102,14 @@ def _load_handbook(split: str) -> Loaded:
 
     if split not in handbook.SPLITS:
         raise DatasetError(f"handbook has no split {split}. It has {', '.join(handbook.SPLITS)}.")
-    return _without_repeats(Loaded(tuple(handbook.questions(split))))
+    return without_repeats(Loaded(tuple(handbook.questions(split))))
 
 
 def _load_rows(name: str, split: str, cop_base: int | None) -> Loaded:
     if split not in SPLITS:
         raise DatasetError(f"{name} has no split {split}. It has {', '.join(SPLITS)}.")
+    if name == "disputes":
+        return _part(disputed.corrected(), split, name)
     if name in NAMES:
         return _load_built_in(name, split, cop_base)
     path = Path(name).expanduser()
@@ -140,11 +161,14 @@ def _load_folder(folder: Path, split: str, cop_base: int | None, ending: str = "
 
 
 def _load_file(path: Path, split: str, cop_base: int | None) -> Loaded:
-    """A single file has no splits: a fifth of its stems, chosen by their hash, is "validation", the rest is "train"."""
+    return _part(upload.to_questions(_read_file(path), path.stem, cop_base), split, path.name)
+
+
+def _part(everything: Loaded, split: str, name: str) -> Loaded:
+    """What has no splits: a fifth of its stems, chosen by their hash, is "validation", the rest is "train"."""
     if split == "test":
-        raise DatasetError(f"{path.name} is a single file: it has the splits train and validation.")
-    everything = upload.to_questions(_read_file(path), path.stem, cop_base)
-    return _without_repeats(
+        raise DatasetError(f"{name} is in one piece: it has the splits train and validation.")
+    return without_repeats(
         Loaded(
             tuple(q for q in everything.questions if _is_held_out(q.stem) == (split == "validation")),
             tuple(s for s in everything.skipped if _is_held_out(s.stem) == (split == "validation")),
@@ -215,32 +239,10 @@ def _split_of(
     held_out = (
         upload.to_questions(rows[held_out_word], f"{name}/{held_out_word}", cop_base).questions if held_out_word else ()
     )
-    return _without_repeats(loaded, held_out)
-
-
-def _without_repeats(loaded: Loaded, held_out: Iterable[Question] = ()) -> Loaded:
-    seen = {_identity(q): "question also held out" for q in held_out}
-    kept, left_out = [], list(loaded.skipped)
-    for q in loaded.questions:
-        reason = seen.setdefault(_identity(q), "")
-        if reason == "":
-            kept.append(q)
-            seen[_identity(q)] = "duplicate question"
-        else:
-            left_out.append(skipped(q.source, reason, q.stem))
-    return Loaded(tuple(kept), tuple(left_out))
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).casefold()
-
-
-def _identity(question: Question) -> tuple[str, frozenset[str]]:
-    """The same stem and options make the same question, in whatever order the options are."""
-    return _plain(question.stem), frozenset(map(_plain, question.options))
+    return without_repeats(loaded, held_out)
 
 
 def _is_held_out(stem: str) -> bool:
     # Only what a skipped row keeps of its stem, so that a row's split does not hang on its being usable.
-    digest = hashlib.sha256(_plain(one_line(stem)[:STEM_CHARACTERS]).encode()).digest()
+    digest = hashlib.sha256(plain(one_line(stem)[:STEM_CHARACTERS]).encode()).digest()
     return int.from_bytes(digest[:8]) % HELD_OUT_SHARE == 0

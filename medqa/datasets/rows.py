@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,18 @@ class Loaded:
     def skipped_by_reason(self) -> dict[str, int]:
         """How many rows were left out for each reason, the most frequent first."""
         return dict(Counter(row.reason for row in self.skipped).most_common())
+
+
+Identity = tuple[str, frozenset[str]]
+
+
+def identity(question: Question) -> Identity:
+    """The same stem and options make the same question, in whatever order the options are."""
+    return plain(question.stem), frozenset(map(plain, question.options))
+
+
+def plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
 
 
 def one_line(text: object) -> str:
@@ -104,6 +116,25 @@ def collected(results: Iterable[Question | Skipped]) -> Loaded:
         tuple(result for result in results if isinstance(result, Question)),
         tuple(result for result in results if isinstance(result, Skipped)),
     )
+
+
+def without_repeats(loaded: Loaded, held_out: Iterable[Question] = ()) -> Loaded:
+    seen = {identity(q): "question also held out" for q in held_out}
+    kept, left_out = [], list(loaded.skipped)
+    for q in loaded.questions:
+        reason = seen.setdefault(identity(q), "")
+        if reason == "":
+            kept.append(q)
+            seen[identity(q)] = "duplicate question"
+        else:
+            left_out.append(skipped(q.source, reason, q.stem))
+    return Loaded(tuple(kept), tuple(left_out))
+
+
+def without(loaded: Loaded, identities: Collection[Identity], reason: str) -> Loaded:
+    gone = tuple(skipped(q.source, reason, q.stem) for q in loaded.questions if identity(q) in identities)
+    kept = tuple(q for q in loaded.questions if identity(q) not in identities)
+    return Loaded(kept, (*loaded.skipped, *gone))
 
 
 def source_of(name: str, row: Row, number: int) -> str:

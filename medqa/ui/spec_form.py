@@ -9,9 +9,9 @@ from pathlib import Path
 
 import gradio as gr
 
-from medqa import datasets
+from medqa import datasets, gpus
 from medqa.settings import Settings
-from medqa.spec import PRECISIONS, PRESETS, SCHEDULES, RunSpec, SpecError, checked, parsed, told
+from medqa.spec import DISPUTED_ROWS, PRECISIONS, PRESETS, SCHEDULES, RunSpec, SpecError, checked, parsed, told
 from medqa.ui import views
 
 BASE_MODELS = ("medqa-nano", "Qwen/Qwen3-0.6B", "Qwen/Qwen3-1.7B", "Qwen/Qwen3-4B")
@@ -38,12 +38,16 @@ def _component(field: str, spec: RunSpec, settings: Settings) -> gr.components.C
         known = list(dict.fromkeys([settings.base_model, *BASE_MODELS]))
         return gr.Dropdown(known, value=value, allow_custom_value=free, **common)
     if field == "dataset":
-        return gr.Dropdown(list(datasets.NAMES), value=value, allow_custom_value=free, **common)
+        return gr.Dropdown(_offered(settings), value=value, allow_custom_value=free, **common)
     if field == "schedule":
         return gr.Dropdown(list(SCHEDULES), value=value, **common)
     if field == "precision":
         return gr.Dropdown(list(PRECISIONS), value=value, **common)
-    return gr.Textbox(value=value, max_lines=1, **common)
+    if field == "disputed_rows":
+        return gr.Dropdown(list(DISPUTED_ROWS), value=value, **common)
+    # One device leaves nothing to choose.
+    shown = field != "devices" or _devices(settings) > 1
+    return gr.Textbox(value=value, max_lines=1, visible=shown, **common)
 
 
 def form_value(field: str, spec: RunSpec) -> str:
@@ -72,14 +76,19 @@ def spec_of(values: tuple, name: str = "unnamed") -> RunSpec:
 
 
 def check_allowed(spec: RunSpec, settings: Settings) -> None:
-    """On a public page only listed base models and data sets, or an upload. Raises SpecError."""
+    """No more devices than there are; on a public page only listed base models and data sets, or an upload.
+
+    Raises SpecError.
+    """
+    if spec.devices > _devices(settings):
+        raise SpecError({"devices": f"{spec.devices} devices are asked for; there can be {_devices(settings)} here."})
     if not settings.public:
         return
     if spec.base_model not in (settings.base_model, *BASE_MODELS):
         raise SpecError(
             {"base_model": f"The base model “{spec.base_model}” is not offered here. Choose one from the list."}
         )
-    if spec.dataset not in datasets.NAMES and Path(spec.dataset).parent != _uploads(settings):
+    if spec.dataset not in _offered(settings) and Path(spec.dataset).parent != _uploads(settings):
         raise SpecError({"dataset": f"The data set “{spec.dataset}” is not offered here. Choose one from the list."})
 
 
@@ -102,8 +111,18 @@ def keep_upload(path: str, settings: Settings) -> tuple:
         held_out = datasets.load(str(kept), datasets.held_out_split(str(kept)))
     except DatasetError as error:
         return gr.skip(), views.error(str(error))
-    choices = gr.update(choices=[*datasets.NAMES, str(kept)], value=str(kept))
+    choices = gr.update(choices=[*_offered(settings), str(kept)], value=str(kept))
     return choices, views.upload_summary(source.name, train, held_out)
+
+
+def _devices(settings: Settings) -> int:
+    """The GPUs, or the one CPU."""
+    return max(1, 0 if settings.device == "cpu" else gpus.count())
+
+
+def _offered(settings: Settings) -> list[str]:
+    # What one visitor has disputed is not shown to the others: a preview would.
+    return [name for name in datasets.NAMES if not (settings.public and name == "disputes")]
 
 
 def _uploads(settings: Settings) -> Path:

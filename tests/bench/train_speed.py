@@ -43,7 +43,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import Qwen3Config, Qwen3ForCausalLM, Trainer, TrainingArguments, set_seed
 
-from medqa import datasets
+from medqa import datasets, launch
 from medqa import device as devices
 from medqa.datasets import held_out_split
 from medqa.device import Device
@@ -199,7 +199,8 @@ def in_a_process(peer: str, folder: str, spec: RunSpec) -> dict:
         capture_output=True,
         text=True,
         # One GPU: on a host with several, the peers would wrap the model in DataParallel and multiply their batch.
-        env={"CUDA_VISIBLE_DEVICES": "0", **os.environ},
+        # Ours as the launcher starts it; the peers as a user would.
+        env={"CUDA_VISIBLE_DEVICES": "0", **(launch.environment() if peer == "ours" else os.environ)},
     )
     if done.returncode:
         sys.exit(f"{done.stderr}\n{peer} ended with {done.returncode}.")

@@ -188,8 +188,8 @@ def test_the_fingerprint_changes_with_the_content_only(tmp_path):
 
 
 def test_every_built_in_name_is_described_and_has_a_held_out_split():
-    assert list(NAMES) == ["handbook", "medmcqa", "medqa_usmle", "medqa_usmle_5"]
-    assert [held_out_split(name) for name in NAMES] == ["test", "validation", "validation", "validation"]
+    assert list(NAMES) == ["handbook", "medmcqa", "medqa_usmle", "medqa_usmle_5", "disputes"]
+    assert [held_out_split(name) for name in NAMES] == ["test", *["validation"] * 4]
     assert held_out_split("own.csv") == "validation"
 
 

@@ -166,14 +166,15 @@ def test_a_checkpoint_before_the_first_measure_needs_no_weights(best, model, run
 
 @pytest.fixture
 def reporter(run, best, cpu):
-    """reporter(correct, …, evaluate_at): measures what it is told, in that order."""
+    """reporter(correct, …, evaluate_at): measures what it is told, in that order; the base has been measured."""
     from train.reporting import Clock, Reporter
 
     def make(*correct, evaluate_at=(2, 4)):
         scripted = iter(correct)
-        return Reporter(
-            run, EventWriter(run), Clock(0.0), cpu, lambda: measured(next(scripted)), best, frozenset(evaluate_at), 100
-        )
+        at, measure = frozenset(evaluate_at), lambda step: measured(next(scripted))
+        reporting = Reporter(run, EventWriter(run), Clock(0.0), cpu, measure, best, at, 100)
+        reporting.base_measured = True
+        return reporting
 
     return make
 
@@ -193,10 +194,19 @@ def evaluations(run):
 
 def test_an_evaluation_says_whether_its_adapter_is_kept(reporter, run):
     reporting = reporter(90, 10, 30, 20, evaluate_at=(1, 2, 3))
-    reporting.evaluate(0)
+    reporting.base_measured = False
     for number in (1, 2, 3):
         a_step(reporting, number)
     assert evaluations(run) == [(0, False), (1, True), (2, True), (3, False)]
+
+
+def test_the_base_is_measured_once_after_the_first_loss_is_told(reporter, run):
+    reporting = reporter(10)
+    reporting.base_measured = False
+    a_step(reporting, 1)
+    a_step(reporting, 3)
+    told = [(event["event"], event["step"]) for event in EventReader(run).read()]
+    assert told == [("step", 1), ("evaluated", 0), ("step", 3)]
 
 
 def test_a_run_asked_to_stop_is_measured_where_it_stops(reporter, run):

@@ -98,6 +98,30 @@ def test_the_adapter_is_listed_with_what_it_was_made_from(finished_run, tiny_spe
     assert not list(adapter.folder.glob("*.bin"))
 
 
+def test_the_adapters_card_keeps_how_sure_it_was_of_each_held_out_answer(finished_run, loaded, questions_file):
+    from medqa import datasets, trust
+    from medqa.engine import Engine
+    from medqa.question import Answer
+
+    [adapter] = adapters.found(finished_run.folder.parent)
+    [(split, kept)] = adapter.card["certainty"].items()
+    counts = {kind: sum(len(judged[kind].split()) for judged in kept.values()) for kind in ("right", "wrong")}
+    after = adapter.held_out["after"]
+    assert split == "validation"
+    assert counts == {"right": after["correct"], "wrong": after["total"] - after["correct"]}
+    # The same as the engine counts with the saved adapter, give or take a rounding.
+    held_out = datasets.load(questions_file, split).questions
+    scored = dict(Engine(loaded).score_many(held_out, adapter.folder))
+    answers = [Answer(held_out[i], scores, "") for i, scores in scored.items()]
+    measured = [round(abs(trust.certainty(answer)), 2) for answer in answers]
+    assert all(
+        any(abs(int(top) / 1000 - other) <= 0.01 for other in measured)
+        for judged in kept.values()
+        for tops in judged.values()
+        for top in tops.split()
+    )
+
+
 def test_the_engine_answers_and_explains_with_the_new_adapter(finished_run, loaded, questions):
     from medqa.engine import Engine
 

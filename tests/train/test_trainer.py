@@ -76,7 +76,7 @@ def test_the_label_loss_is_the_models_own_loss_summed_over_the_labels(tiny_base,
 
     model = load_base(tiny_base, cpu)
     inputs = collate(examples[:7])
-    inputs.pop("tokens")
+    inputs.pop("lengths")
     lengths = torch.tensor([[len(example.input_ids)] for example in examples[:7]])
     mask = (torch.arange(int(lengths.max())) < lengths).long()
     labels = int((inputs["labels"] != -100).sum())
@@ -104,7 +104,7 @@ def test_a_batch_is_padded_on_the_right_with_masked_labels(examples):
     assert batch["input_ids"].shape == batch["labels"].shape == (2, len(long.input_ids))
     assert batch["input_ids"][0, :n].tolist() == list(short.input_ids)
     assert batch["labels"][0].tolist() == short.labels + [-100] * (len(long.input_ids) - n)
-    assert batch["tokens"] == n + len(long.input_ids)
+    assert batch["lengths"] == [n, len(long.input_ids)]
 
 
 @pytest.fixture

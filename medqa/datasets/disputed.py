@@ -1,0 +1,34 @@
+"""Questions whose key was marked wrong on the Answer tab, with the key given instead."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+from medqa import disputes
+from medqa.datasets.rows import DatasetError, Identity, Loaded, collected, identity, skipped
+from medqa.question import Question
+from medqa.settings import from_environment
+
+
+def marked() -> frozenset[Identity]:
+    return frozenset(identity(mark.receipt.question) for mark in disputes.wrong_keys(from_environment().runs))
+
+
+def corrected() -> Loaded:
+    """Where two marks give different keys none is taken. Raises DatasetError when no key was given at all.
+
+    Without an explanation: the one on record is the model's, for another option.
+    """
+    marks: dict[Identity, list[Question]] = defaultdict(list)
+    for number, mark in enumerate(disputes.wrong_keys(from_environment().runs), 1):
+        if mark.right is not None:
+            question = replace(mark.receipt.question, answer=mark.right, source=f"disputes:{number}")
+            marks[identity(question)].append(question)
+    if not marks:
+        raise DatasetError("No key has been marked wrong with another one given. Mark one under an answer first.")
+    return collected(
+        given[0] if len({q.options[q.answer] for q in given}) == 1
+        else skipped(given[0].source, "marks disagree on the key", given[0].stem)
+        for given in marks.values()
+    )  # fmt: skip

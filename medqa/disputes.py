@@ -1,0 +1,144 @@
+"""What clinicians hold against answers: marks appended to one file, each with the answer's receipt. Loads no model."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from medqa import receipt as receipts
+from medqa.question import LETTERS
+from medqa.receipt import Receipt
+
+FILE = "disputes.jsonl"
+VERDICTS = {
+    "agree": "I agree with the answer",
+    "wrong answer": "The answer is wrong",
+    "wrong key": "The key is wrong",
+    "explanation": "The explanation is wrong or unsafe",
+    "outdated": "This is outdated",
+}
+WRONG_KEY = "wrong key"
+MOST_CHARACTERS = 2000
+# Some 10,000 marks. Visitors of a public page must not fill the disk.
+MOST_BYTES = 50_000_000
+
+
+class DisputeError(ValueError):
+    """A mark that can't be kept; the message is one sentence for a person."""
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """`right`: 0-based index of the option held to be right, None when not said. `date`: ISO 8601."""
+
+    receipt: Receipt
+    verdict: str
+    right: int | None = None
+    words: str = ""
+    date: str = ""
+
+    def to_json(self) -> dict:
+        return {
+            "date": self.date,
+            "verdict": self.verdict,
+            "right": None if self.right is None else LETTERS[self.right],
+            "words": self.words,
+            "receipt": self.receipt.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, values: dict) -> Dispute:
+        right = receipts.index_of(values["right"])
+        return cls(receipts.from_json(values["receipt"]), values["verdict"], right, values["words"], values["date"])
+
+
+def checked(dispute: Dispute) -> Dispute:
+    """Raises DisputeError."""
+    question = dispute.receipt.question
+    if dispute.verdict not in VERDICTS:
+        raise DisputeError(f"“{dispute.verdict}” is no mark. Choose one of: {', '.join(VERDICTS.values())}.")
+    if len(dispute.words) > MOST_CHARACTERS:
+        raise DisputeError(
+            f"Your words have {len(dispute.words):,} characters, the limit is {MOST_CHARACTERS:,}. Shorten them."
+        )
+    if dispute.right is not None and not 0 <= dispute.right < len(question.options):
+        raise DisputeError(
+            f"The option you hold right is number {dispute.right + 1}, and there are {len(question.options)}."
+        )
+    if dispute.verdict == WRONG_KEY and dispute.right is not None and dispute.right == question.answer:
+        raise DisputeError(f"{question.key} is the key already. Choose the option that should be, or none.")
+    return dispute
+
+
+def keep(dispute: Dispute, runs: Path) -> None:
+    """Append it, dated now, as one whole line. Any number of processes may. Raises DisputeError."""
+    values = checked(dispute).to_json() | {"date": datetime.now(UTC).isoformat(timespec="seconds")}
+    line = json.dumps(values, ensure_ascii=False).encode() + b"\n"
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(runs / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _append(descriptor, line)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise DisputeError(f"The mark can't be kept: {FILE} can't be written ({error.strerror}).") from error
+
+
+def _append(descriptor: int, line: bytes) -> None:
+    """Only who holds the lock. On a full disk nothing of the line stays."""
+    size = os.fstat(descriptor).st_size
+    # A process killed in mid-line left no newline; without one this line would be lost with it.
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    if size + len(line) > MOST_BYTES:
+        raise DisputeError(
+            f"The mark is not kept: the file of marks is full ({MOST_BYTES // 1_000_000} MB). Whoever runs this MedQA "
+            f"can export it and move {FILE} away."
+        )
+    try:
+        if os.write(descriptor, line) < len(line):
+            raise OSError(0, "the disk is full")
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+
+
+def lines(runs: Path) -> Iterator[dict]:
+    """What was kept, oldest first. A half-written last line and damaged ones are skipped."""
+    try:
+        content = (runs / FILE).read_bytes()
+    except FileNotFoundError:
+        return
+    for line in content[: content.rfind(b"\n") + 1].split(b"\n"):
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(values, dict):
+            yield values
+
+
+def read(runs: Path) -> list[Dispute]:
+    """Those this version understands, oldest first."""
+    found = []
+    for values in lines(runs):
+        try:
+            found.append(Dispute.from_json(values))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def wrong_keys(runs: Path) -> list[Dispute]:
+    return [dispute for dispute in read(runs) if dispute.verdict == WRONG_KEY]
+
+
+def as_jsonl(runs: Path) -> str:
+    return "".join(json.dumps(values, ensure_ascii=False) + "\n" for values in lines(runs))

@@ -1,0 +1,149 @@
+import copy
+
+import pytest
+import torch
+from torch.nn import functional
+
+
+@pytest.fixture(scope="module")
+def with_lora(tiny_base, cpu):
+    """with_lora(dropout): the tiny base with LoRA on all its layers, B no longer zero, in training mode."""
+    from peft import LoraConfig, get_peft_model
+
+    from medqa.model import load_base
+
+    def make(dropout=0.0):
+        torch.manual_seed(0)
+        config = LoraConfig(
+            task_type="CAUSAL_LM", r=4, lora_alpha=12, lora_dropout=dropout,
+            target_modules="all-linear", init_lora_weights=False,
+        )  # fmt: skip
+        return get_peft_model(load_base(tiny_base, cpu), config).train()
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def batch(tokenizer, questions):
+    from medqa.prompt import training_example
+    from train.trainer import collate
+
+    return collate([training_example(question, tokenizer, 256) for question in questions[:6]])
+
+
+def loss_and_gradients(model, batch):
+    from train.trainer import label_loss
+
+    loss = label_loss(model.get_base_model(), batch)
+    loss.backward()
+    return loss.item(), {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize("what", ["layers", "attention", "both"])
+def test_loss_and_gradients_are_those_of_the_plain_modules(with_lora, batch, what):
+    from train import attention
+    from train.fused import fuse
+
+    plain = with_lora()
+    fused = copy.deepcopy(plain)
+    if what != "attention":
+        fuse(fused)
+    if what != "layers":
+        attention.use(fused.get_base_model())
+    loss, gradients = loss_and_gradients(plain, batch)
+    fused_loss, fused_gradients = loss_and_gradients(fused, batch)
+    assert fused_loss == pytest.approx(loss, rel=1e-5)
+    assert fused_gradients.keys() == gradients.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(fused_gradients[name], gradient, rtol=1e-3, atol=1e-4 * gradient.abs().max().item())
+
+
+def test_with_dropout_the_layers_stay_pefts_own(with_lora):
+    from peft.tuners.lora.layer import Linear
+
+    from train.fused import fuse
+
+    model = with_lora(dropout=0.5)
+    fuse(model)
+    assert not any("forward" in vars(module) for module in model.modules() if isinstance(module, Linear))
+
+
+def test_with_the_adapter_off_the_fused_model_is_the_base(with_lora, batch, tiny_base, cpu):
+    from medqa.model import load_base
+    from train.fused import fuse
+    from train.trainer import label_loss
+
+    model = with_lora()
+    fuse(model)
+    base = label_loss(load_base(tiny_base, cpu), batch).item()
+    assert label_loss(model.get_base_model(), batch).item() != pytest.approx(base, rel=1e-3)
+    with model.disable_adapter():
+        assert label_loss(model.get_base_model(), batch).item() == pytest.approx(base, rel=1e-5)
+
+
+def test_the_loss_in_blocks_is_the_cross_entropy_of_all_logits(monkeypatch):
+    from train import fused
+
+    monkeypatch.setitem(fused.LOGITS, "cpu", 3 * 50)  # three rows at a time, the last block short
+    torch.manual_seed(0)
+    weight, targets = torch.randn(50, 8), torch.randint(0, 50, (10,))
+    states = torch.randn(10, 8, requires_grad=True)
+    whole = functional.cross_entropy(states @ weight.T, targets, reduction="sum")
+    (expected,) = torch.autograd.grad(3 * whole, states)
+    loss = fused.LabelLoss.apply(states, weight, targets)
+    (found,) = torch.autograd.grad(3 * loss, states)
+    assert loss.item() == pytest.approx(whole.item(), rel=1e-6)
+    torch.testing.assert_close(found, expected)
+
+
+def test_no_labels_at_all_cost_nothing(monkeypatch):
+    from train.fused import LabelLoss
+
+    states = torch.zeros(0, 8, requires_grad=True)
+    loss = LabelLoss.apply(states, torch.randn(50, 8), torch.zeros(0, dtype=torch.long))
+    loss.backward()
+    assert (loss.item(), states.grad.shape) == (0.0, (0, 8))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([3, 4, 4, 5], [(0, 2), (2, 4)]),  # 2 × 4, then 2 × 5
+        ([30], [(0, 1)]),  # too long for the budget: alone
+        ([2, 30, 2], [(0, 1), (1, 2), (2, 3)]),
+        ([5, 0, 0], [(0, 2)]),  # rows of nothing but padding are left out
+        ([0, 0], []),
+    ],
+)
+def test_rows_go_through_in_parts_within_the_budget(lengths, expected):
+    from train.trainer import parts
+
+    assert [(rows.start, rows.stop) for rows in parts(lengths, 10)] == expected
+
+
+def test_a_batch_in_parts_gives_the_gradients_of_the_whole(with_lora, tmp_path, monkeypatch, tokenizer, questions):
+    from transformers import TrainingArguments
+
+    from medqa.prompt import training_example
+    from train import trainer as trainers
+
+    examples = [training_example(question, tokenizer, 256) for question in questions[:8]]
+    lengths = [len(example.input_ids) for example in examples]
+
+    def adapter_after(tokens):
+        monkeypatch.setitem(trainers.TOKENS_AT_ONCE, "cpu", tokens)
+        arguments = TrainingArguments(
+            output_dir=str(tmp_path), max_steps=2, per_device_train_batch_size=8, learning_rate=1e-3, use_cpu=True,
+            report_to="none", save_strategy="no", disable_tqdm=True, remove_unused_columns=False, optim="sgd",
+        )  # fmt: skip
+        made = trainers.LabelTrainer(
+            model=with_lora(), args=arguments, train_dataset=trainers.Examples(examples),
+            sampler=trainers.LengthSortedSampler(lengths, 8, 0),
+        )  # fmt: skip
+        made.train()
+        assert made.tokens_seen == 2 * sum(lengths)
+        return {name: p.detach() for name, p in made.model.named_parameters() if p.requires_grad}
+
+    whole, in_parts = adapter_after(10_000), adapter_after(2 * max(lengths))
+    for name, weights in whole.items():
+        torch.testing.assert_close(in_parts[name], weights, rtol=1e-4, atol=1e-6)
