@@ -1,4 +1,7 @@
-"""The command line: `python -m medqa train|ask|evaluate|adapters|export|doctor`. The same library as the page."""
+"""The command line: `python -m medqa train|ask|probe|evaluate|adapters|export|receipt|disputes|doctor`.
+
+The same library as the page.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from medqa import adapters, export, launch, runs, scope
-from medqa.adapters import Adapter, AdapterError
+from medqa import adapters, export, launch, probe_command, receipt_commands, runs, scope, trust
+from medqa.adapters import AdapterError
+from medqa.command_line import adapter_named, engine_on, question_on_input
 from medqa.datasets.rows import DatasetError
 from medqa.export import ExportError
 from medqa.hub import HubError
@@ -49,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
 
     ask = commands.add_parser("ask", help="answer and explain the question on standard input")
     ask.add_argument("--adapter", default="base", help="a run's name, a Hub id, or base")
+    ask.add_argument(
+        "--not-sure-below", type=_share, default=0.0, metavar="SHARE", help="name no option less probable, e.g. 0.6"
+    )
     ask.add_argument("--json", action="store_true")
     ask.set_defaults(command=ask_command)
 
@@ -72,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
     exporting.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     exporting.add_argument("--tensorboard", type=Path, metavar="FOLDER", help="write a log there instead, or as well")
     exporting.set_defaults(command=export_command)
+
+    probe_command.add_to(commands)
+    receipt_commands.add_to(commands)
 
     doctor = commands.add_parser("doctor", help="device, number format, versions, warnings")
     doctor.add_argument("--json", action="store_true")
@@ -122,29 +132,39 @@ def _follow(run: Run) -> Progress:
                 bar.write("Stopping after this step …")
 
 
-def ask_command(chosen: argparse.Namespace, settings: Settings) -> int:
-    from medqa.paste import read_pasted
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share; give one from 0 to 1, e.g. 0.6")
+    return share
 
-    if sys.stdin.isatty():
-        print("Type or paste the question with its options, then Ctrl-D:", file=sys.stderr)
-    question = read_pasted(sys.stdin.read())
+
+def ask_command(chosen: argparse.Namespace, settings: Settings) -> int:
+    question = question_on_input()
     adapter, base, engine = _engine(chosen.adapter, settings)
     folder, name = (adapter.folder, adapter.name) if adapter else (None, None)
     answer = engine.score(question, folder, name)
     *_, explanation = engine.explain(answer, folder)
     doubts = scope.doubts(answer, adapter.dataset if adapter else None)
+    record = trust.track_record(answer, adapter.card) if adapter else ""
+    sure = trust.is_sure(answer, chosen.not_sure_below)
     if chosen.json:
         by_letter = {LETTERS[i]: share for i, share in enumerate(answer.probabilities)}
-        print(json.dumps({"letter": answer.letter, "probabilities": by_letter, "explanation": explanation.text,
+        letter, correct = (answer.letter, answer.correct) if sure else (None, None)
+        print(json.dumps({"letter": letter, "probabilities": by_letter, "explanation": explanation.text,
                           "explanation_cut": explanation.cut, "adapter": name, "base": base, "key": question.key,
-                          "correct": answer.correct, "doubts": doubts}))  # fmt: skip
+                          "correct": correct, "doubts": doubts, "sure": sure, "record": record}))  # fmt: skip
         return 0
-    print(f"{answer.letter}) {question.options[answer.index]}\n")
+    print(f"{answer.letter}) {question.options[answer.index]}\n" if sure else "Not sure\n")
     for doubt in doubts:
         print(f"Careful: {doubt}\n")
     for letter, option, share in zip(LETTERS, question.options, answer.probabilities, strict=False):
         print(f"  {letter}  {'█' * round(30 * share):30} {100 * share:5.1f} %  {option}")
-    print(f"\n{explanation.text}\n\nBy {base}{f' with {name}' if name else ''}. Not medical advice.")
+    if record:
+        print(f"\n{record}")
+    if sure:
+        print(f"\n{explanation.text}")
+    print(f"\nBy {base}{f' with {name}' if name else ''}. Not medical advice.")
     return 0
 
 
@@ -176,14 +196,10 @@ def evaluate_command(chosen: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _engine(adapter_name: str, settings: Settings):
-    from medqa import device, model
-    from medqa.engine import Engine
-
-    adapter: Adapter | None = None if adapter_name == "base" else adapters.named(adapter_name, settings.runs)
+def _engine(name: str, settings: Settings):
+    adapter = adapter_named(name, settings)
     base = adapter.base if adapter else settings.base_model
-    loaded = model.load(base, device.choose(settings.device))
-    return adapter, base, Engine(loaded, settings.max_question_tokens, settings.max_explanation_tokens)
+    return adapter, base, engine_on(base, settings)
 
 
 def adapters_command(chosen: argparse.Namespace, settings: Settings) -> int:

@@ -7,14 +7,20 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from medqa.model import Loaded
+from medqa.model import Loaded, adapter_key
 from medqa.prompt import EXPLANATION_START, EncodedOptions, option_tokens
 from medqa.question import Answer, Explanation, Question, QuestionError
+from medqa.read_prompts import Kept, ReadPrompts, padded, read_prompts
+from medqa.writing import Writer
 
 # The output layer is applied in float32, this many entries at a time: bfloat16 logits near 20 are 0.125 apart.
 VOCABULARY_CHUNK = 16_384
+# Prompts whose keys and values are kept for the explanation: two each for 16 people at once. A prompt of 300 tokens
+# takes 0.9 MB with the embedded model and 34 MB with Qwen3-1.7B.
+PROMPTS_KEPT = 32
+PROMPT_BYTES_KEPT = 512 * 2**20
 
 
 class Engine:
@@ -24,6 +30,9 @@ class Engine:
         self.loaded = loaded
         self.max_question_tokens = max_question_tokens
         self.max_explanation_tokens = max_explanation_tokens
+        self._ends = _end_tokens(loaded.base, loaded.tokenizer)
+        self._writer = Writer(loaded, self._ends)
+        self._kept = Kept(PROMPTS_KEPT, PROMPT_BYTES_KEPT)
 
     def score(self, question: Question, adapter: Path | None = None, adapter_name: str | None = None) -> Answer:
         """Raises QuestionError when the question is longer than the model may read."""
@@ -34,7 +43,7 @@ class Engine:
                 f"The question has {length:,} tokens, the limit is {self.max_question_tokens:,}. Shorten the stem."
             )
         with self.loaded.using(adapter) as model:
-            [scores] = log_probabilities(model, [(prefix, remainders)])
+            [scores] = log_probabilities(model, [(prefix, remainders)], self._read(prefix, adapter))
         return Answer(question, scores, self.loaded.name, adapter_name)
 
     def score_many(
@@ -59,29 +68,33 @@ class Engine:
             yield from zip(batch, scores, strict=True)
 
     def explain(self, answer: Answer, adapter: Path | None = None, option: int | None = None) -> Iterator[Explanation]:
-        """Write on after the answer string and `Explanation:`, greedily; the lock is freed between tokens.
+        """Write on after the answer string and `Explanation:`, greedily, a token at a time and together with others.
 
-        `option`: the one to defend instead of the answer's own.
+        The prompt is not read again when `score` has just read it. `option`: the one to defend instead of the answer's
+        own.
         """
         tokenizer = self.loaded.tokenizer
         prefix, remainders = option_tokens(answer.question, tokenizer)
-        stops = _end_tokens(self.loaded.base, tokenizer)
-        cache = DynamicCache(config=self.loaded.base.config)
         start = tokenizer(EXPLANATION_START, add_special_tokens=False)["input_ids"]
-        pending = prefix + remainders[answer.index if option is None else option] + start
+        pending = remainders[answer.index if option is None else option] + start
         written: list[int] = []
-        while len(written) < self.max_explanation_tokens:
-            with self.loaded.using(adapter) as model:
-                ids = torch.tensor([pending], device=model.device)
-                hidden = model.get_decoder()(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state
-                token = int(model.get_output_embeddings()(hidden[:, -1]).argmax())
-            if token in stops:
+        read = self._read(prefix, adapter)
+        for token in self._writer.write(read, pending, adapter, self.max_explanation_tokens):
+            if token in self._ends:
                 yield Explanation(_text(written, tokenizer), ended=True)
                 return
             written.append(token)
-            pending = [token]
             yield Explanation(_text(written, tokenizer))
         yield Explanation(_text(written, tokenizer), cut=True)
+
+    def _read(self, prefix: list[int], adapter: Path | None) -> ReadPrompts:
+        key = (adapter_key(adapter), tuple(prefix))
+        read = self._kept.get(key)
+        if read is None:
+            with self.loaded.using(adapter) as model:
+                read = read_prompts(model, [prefix])
+            self._kept.put(key, read)
+        return read
 
 
 def _text(tokens: list[int], tokenizer: PreTrainedTokenizerBase) -> str:
@@ -89,10 +102,10 @@ def _text(tokens: list[int], tokenizer: PreTrainedTokenizerBase) -> str:
     return tokenizer.decode(tokens, skip_special_tokens=True).strip().removesuffix("\ufffd")
 
 
-def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     configured = model.generation_config.eos_token_id if model.generation_config else None
     ends = configured if isinstance(configured, list) else [configured]
-    return {tokenizer.eos_token_id, *ends} - {None}
+    return frozenset({tokenizer.eos_token_id, *ends} - {None})
 
 
 def total_length(encoded: EncodedOptions) -> int:
@@ -114,31 +127,30 @@ def length_batches(lengths: Sequence[int], tokens_per_batch: int) -> Iterator[li
         yield batch
 
 
-def log_probabilities(model: PreTrainedModel, encoded: Sequence[EncodedOptions]) -> list[tuple[float, ...]]:
+def log_probabilities(
+    model: PreTrainedModel, encoded: Sequence[EncodedOptions], read: ReadPrompts | None = None
+) -> list[tuple[float, ...]]:
     """Log-probability, in nats, of each option's answer string with its line end, for each question.
 
-    Prompts are read once, padded on the left; their cache is then repeated for the options, padded on the right.
+    Prompts are read once, unless given as `read`, padded on the left; their cache is then repeated for the options,
+    padded on the right.
     """
     owner = torch.tensor([i for i, (_, options) in enumerate(encoded) for _ in options], device=model.device)
-    prompts, prompt_mask = _padded([prefix for prefix, _ in encoded], left=True, device=model.device)
-    options, option_mask = _padded(
+    read = read or read_prompts(model, [prefix for prefix, _ in encoded])
+    options, option_mask = padded(
         [ids for _, remainders in encoded for ids in remainders], left=False, device=model.device
     )
-
-    decoder = model.get_decoder()
-    cache = DynamicCache(config=model.config)
-    positions = (prompt_mask.cumsum(1) - 1).clamp(min=0)
-    read = decoder(
-        input_ids=prompts, attention_mask=prompt_mask, position_ids=positions, past_key_values=cache, use_cache=True
-    )
-    cache.batch_select_indices(owner)
-    mask = torch.cat([prompt_mask[owner], option_mask], dim=1)
-    positions = prompt_mask.sum(1)[owner, None] + torch.arange(options.shape[1], device=model.device)
-    went_on = decoder(
-        input_ids=options, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+    mask = torch.cat([read.mask[owner], option_mask], dim=1)
+    positions = read.mask.sum(1)[owner, None] + torch.arange(options.shape[1], device=model.device)
+    went_on = model.get_decoder()(
+        input_ids=options,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=read.branch(owner),
+        use_cache=True,
     )
     # The state that predicts an option's first token is the prompt's last; the others come from the option itself.
-    states = torch.cat([read.last_hidden_state[owner, -1:], went_on.last_hidden_state[:, :-1]], dim=1)
+    states = torch.cat([read.last[owner, None], went_on.last_hidden_state[:, :-1]], dim=1)
     kept = option_mask.bool()
     scores = torch.zeros(kept.shape, device=model.device)
     scores[kept] = token_log_probabilities(states[kept], options[kept], model.get_output_embeddings().weight)
@@ -152,15 +164,3 @@ def token_log_probabilities(states: Tensor, targets: Tensor, weight: Tensor) -> 
     chosen = (states * weight[targets].float()).sum(-1)
     chunks = [torch.logsumexp(states @ part.float().T, -1) for part in weight.split(VOCABULARY_CHUNK)]
     return chosen - torch.logsumexp(torch.stack(chunks), 0)
-
-
-def _padded(rows: list[list[int]], left: bool, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ids and mask, both [rows, longest]; padded with token 0, which the mask hides."""
-    longest = max(map(len, rows))
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for i, row in enumerate(rows):
-        where = slice(longest - len(row), longest) if left else slice(0, len(row))
-        ids[i, where] = torch.tensor(row)
-        mask[i, where] = 1
-    return ids.to(device), mask.to(device)

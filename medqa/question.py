@@ -35,6 +35,10 @@ class Question:
         """The letter of the correct option."""
         return None if self.answer is None else LETTERS[self.answer]
 
+    def named(self, option: int) -> str:
+        """`B) Right coronary artery`"""
+        return f"{LETTERS[option]}) {self.options[option]}"
+
 
 def fault_of(stem: str, options: tuple[str, ...], answer: int | None) -> str | None:
     """Say why these can't make a question, or None when they can."""
@@ -87,6 +91,13 @@ class Answer:
     def correct(self) -> bool | None:
         """Whether the choice is the key; None when the question has no key."""
         return None if self.question.answer is None else self.index == self.question.answer
+
+
+def percent_text(share: float) -> str:
+    """Never 0 % or 100 %: a softmax gives neither."""
+    if share >= 0.995:
+        return "> 99 %"
+    return "< 1 %" if share < 0.01 else f"{100 * share:.0f} %"
 
 
 @dataclass(frozen=True)

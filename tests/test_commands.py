@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -119,6 +120,35 @@ def test_an_answer_as_text_shows_every_option_and_who_answered(said, pasted, wit
     for option in ("warfarin", "heparin", "aspirin"):
         assert option in out
     assert f"with {with_finished_run}. Not medical advice." in out
+
+
+def test_below_the_chosen_certainty_no_option_is_named(said, pasted):
+    pasted(PASTED + "Answer: B\n")
+    shares = json.loads(said("ask", "--json", "--not-sure-below", "0")[1])["probabilities"]
+    below = str(max(shares.values()) + 0.001)
+    pasted(PASTED + "Answer: B\n")
+    unsure = json.loads(said("ask", "--json", "--not-sure-below", below)[1])
+    assert (unsure["sure"], unsure["letter"], unsure["correct"]) == (False, None, None)
+    assert unsure["probabilities"] == pytest.approx(shares)
+    pasted(PASTED)
+    out = said("ask", "--not-sure-below", below)[1]
+    assert out.startswith("Not sure\n")
+    assert unsure["explanation"] not in out
+    with pytest.raises(SystemExit):
+        said("ask", "--not-sure-below", "60")
+
+
+def test_an_answer_says_how_often_its_adapter_was_right_when_as_sure(said, pasted, monkeypatch, finished_run, tmp_path):
+    shutil.copytree(finished_run.folder, tmp_path / "copied")
+    monkeypatch.setenv("MEDQA_RUNS", str(tmp_path))
+    pasted(PASTED)
+    answer = json.loads(said("ask", "--json", "--adapter", "copied")[1])
+    tops = " ".join([str(int(1000 * max(answer["probabilities"].values())))] * 6)
+    file = tmp_path / "copied" / "adapter" / "medqa.json"
+    certainty = {"validation": {"": {"right": tops, "wrong": ""}}}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"certainty": certainty}))
+    pasted(PASTED)
+    assert "it was right 6 of 6 times (held-out questions of cases.jsonl;" in said("ask", "--adapter", "copied")[1]
 
 
 def test_an_evaluation_as_json_counts_overall_and_by_subject(said, questions_file):

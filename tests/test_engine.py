@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from medqa import batch as batches
 from medqa import engine as engines
 from medqa import model as models
 from medqa.prompt import LINE_END, option_tokens
@@ -138,22 +139,16 @@ def test_the_explanation_goes_on_greedily_from_the_answer(engine, network, token
     assert len({piece.text for piece in pieces}) > 5
 
 
-def first_tokens(engine, monkeypatch, tokens):
-    """Make the engine's network choose these tokens, whatever it is asked."""
-    import torch
-
+def first_tokens(monkeypatch, tokens):
+    """Make the network choose these tokens, whatever it is asked."""
     chosen = iter(tokens)
-
-    def head(states):
-        return torch.nn.functional.one_hot(torch.tensor([next(chosen)]), 8192).float()
-
-    monkeypatch.setattr(engine.loaded.base, "get_output_embeddings", lambda: head)
+    monkeypatch.setattr(batches, "choose", lambda network, states: [next(chosen)])
 
 
 def test_the_explanation_stops_at_the_end_token(engine, tokenizer, monkeypatch):
     answer = engine.score(CASE)
     words = tokenizer("It is so.")["input_ids"]
-    first_tokens(engine, monkeypatch, [*words, tokenizer.eos_token_id, *words])
+    first_tokens(monkeypatch, [*words, tokenizer.eos_token_id, *words])
     pieces = list(engine.explain(answer))
     assert pieces[-1].text == "It is so."
     assert pieces[-1].ended
@@ -163,7 +158,7 @@ def test_the_explanation_stops_at_the_end_token(engine, tokenizer, monkeypatch):
 
 def test_an_explanation_can_be_empty(engine, tokenizer, monkeypatch):
     answer = engine.score(CASE)
-    first_tokens(engine, monkeypatch, [tokenizer.eos_token_id])
+    first_tokens(monkeypatch, [tokenizer.eos_token_id])
     [only] = engine.explain(answer)
     assert (only.text, only.ended, only.cut) == ("", True, False)
 
@@ -171,7 +166,7 @@ def test_an_explanation_can_be_empty(engine, tokenizer, monkeypatch):
 def test_the_explanation_is_cut_at_the_limit_and_says_so(engine, tokenizer, monkeypatch):
     answer = engine.score(CASE)
     engine.max_explanation_tokens = 5
-    first_tokens(engine, monkeypatch, tokenizer(" and so on" * 9)["input_ids"])
+    first_tokens(monkeypatch, tokenizer(" and so on" * 9)["input_ids"])
     last = list(engine.explain(answer))[-1]
     assert last.text.startswith("and so on")
     assert last.cut
@@ -182,7 +177,7 @@ def test_half_a_character_is_not_shown_until_it_is_whole(engine, tokenizer, monk
     answer = engine.score(CASE)
     engine.max_explanation_tokens = 256
     ids = tokenizer("5 µg and 🩺.")["input_ids"]
-    first_tokens(engine, monkeypatch, [*ids, tokenizer.eos_token_id])
+    first_tokens(monkeypatch, [*ids, tokenizer.eos_token_id])
     texts = [piece.text for piece in engine.explain(answer)]
     assert texts[-1] == "5 µg and 🩺."
     assert not any("\ufffd" in text for text in texts)

@@ -20,9 +20,14 @@ LIGHT = [
     "medqa.hub",
     "medqa.scope",
     "medqa.export",
+    "medqa.receipt",
+    "medqa.reproduce",
+    "medqa.disputes",
+    "medqa.gpus",
     "medqa.ui.views",
     "medqa.ui.charts",
     "medqa.ui.run_views",
+    "medqa.ui.receipt_view",
 ]
 
 

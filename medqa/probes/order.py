@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import random
+from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from medqa.probes import Tell, unheard
 from medqa.probes.scoring import answers
-from medqa.question import LETTERS, Question
+from medqa.question import LETTERS, Question, percent_text
 
 if TYPE_CHECKING:
     from medqa.engine import Engine
 
 MOST_ORDERS = 24
+# Places whose mean probabilities differ from an even share by less are not said to be preferred.
+VISIBLE = 0.05
 
 
 @dataclass(frozen=True)
@@ -57,27 +59,49 @@ class Order:
         )
 
     @property
-    def sentences(self) -> tuple[str, ...]:
-        n = len(self.orders)
-        chosen, steady = self.choices[0], self.steadier_choice
-        kept = f"The choice, {LETTERS[chosen]}) {self.question.options[chosen]}, "
-        kept += (
-            f"is the same in all {n} orders." if self.survived == n else f"survives in {self.survived} of {n} orders."
-        )
-        averaged = f"Averaged over the orders, {LETTERS[steady]}) {self.question.options[steady]} "
-        averaged += f"has {100 * self.averaged[steady]:.0f} % of the probability."
+    def preferred_place(self) -> int | None:
+        """None when no place got visibly more than an even share."""
         place = max(range(len(self.by_position)), key=self.by_position.__getitem__)
-        prefers = (
-            f"Whatever stood in place {LETTERS[place]} got {100 * self.by_position[place]:.0f} % on average; "
-            f"without a preference for places it would be {100 / len(self.by_position):.0f} %."
+        return place if self.by_position[place] >= 1 / len(self.by_position) + VISIBLE else None
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        return (self._survival, self._steadier, self._preference)
+
+    @property
+    def _survival(self) -> str:
+        n, chosen = len(self.orders), self.question.named(self.choices[0])
+        if self.survived == n:
+            return f"The choice holds: {chosen} in all {n} orders of the options. It can still be wrong."
+        instead = Counter(choice for choice in self.choices if choice != self.choices[0])
+        others = ", ".join(f"{self.question.named(i)} in {times}" for i, times in instead.most_common())
+        return f"The choice does not hold: {chosen} in {self.survived} of {n} orders of the options, {others}."
+
+    @property
+    def _steadier(self) -> str:
+        steady = self.steadier_choice
+        now, mean = (percent_text(shares[steady]) for shares in (self.probabilities[0], self.averaged))
+        kept = "is still first" if steady == self.choices[0] else "comes first"
+        return (
+            f"Averaged over the orders {self.question.named(steady)} {kept}, with {mean} (in the order asked: {now})."
         )
-        return kept, averaged, prefers
+
+    @property
+    def _preference(self) -> str:
+        place, n = self.preferred_place, len(self.by_position)
+        if place is None:
+            return "No preference for a place in the list is visible."
+        got, even = percent_text(self.by_position[place]), percent_text(1 / n)
+        return (
+            f"The model leans towards place {LETTERS[place]} in the list: whatever stood there got {got} on average, "
+            f"{even} would be even."
+        )
 
 
 def order(
     engine: Engine, question: Question, adapter: Path | None = None, *, tell: Tell = unheard, many: bool = False
 ) -> Order:
-    """All rotations of the options; `many`: all permutations, or 24 of them drawn by a fixed seed."""
+    """All rotations of the options; `many`: up to 24 permutations, all where there are no more."""
     orders = arrangements(len(question.options), many)
     moved = [rearranged(question, places) for places in orders]
     scored = answers(engine, moved, adapter, tell)
@@ -89,16 +113,12 @@ def order(
 
 
 def arrangements(options: int, many: bool) -> list[tuple[int, ...]]:
-    """The order as asked comes first."""
-    asked = tuple(range(options))
-    if not many:
-        return [asked[i:] + asked[:i] for i in range(options)]
-    if math.factorial(options) <= MOST_ORDERS:
-        return list(permutations(asked))
-    drawn, generator = {asked: None}, random.Random(0)
-    while len(drawn) < MOST_ORDERS:
-        drawn[tuple(generator.sample(asked, options))] = None
-    return list(drawn)
+    """The order as asked comes first. Each option stands in each place equally often, or else a place would seem to be
+    preferred because a strong option often stood there: so whole circles are drawn, each with all its rotations."""
+    asked, *others = [(0, *rest) for rest in permutations(range(1, options))]
+    more = min(MOST_ORDERS // options - 1, len(others)) if many else 0
+    circles = [asked, *random.Random(0).sample(others, more)]
+    return [circle[i:] + circle[:i] for circle in circles for i in range(options)]
 
 
 def rearranged(question: Question, places: tuple[int, ...]) -> Question:

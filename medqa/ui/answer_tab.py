@@ -8,7 +8,7 @@ from functools import partial
 
 import gradio as gr
 
-from medqa import adapters, hub, scope
+from medqa import adapters, hub, scope, trust
 from medqa.adapters import Adapter, AdapterError
 from medqa.datasets import handbook
 from medqa.paste import read_pasted
@@ -72,7 +72,10 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
             fewer = gr.Button("Remove the last option", size="sm")
         key = gr.Dropdown([NO_KEY, *LETTERS[:SHOWN_AT_FIRST]], value=NO_KEY, label="Key", min_width=120, elem_id="key")
     count = gr.State(SHOWN_AT_FIRST)
-    compare = gr.Checkbox(label="Compare with the base model alone", value=False, elem_id="compare")
+    not_sure_below = gr.Slider(
+        0, 99, value=0, step=1, label="Say “not sure” below (%)", elem_id="not-sure-below",
+        info="When no option has so much of the probability, the card names none. 0: it always names one.",
+    )  # fmt: skip
     ask = gr.Button("Answer", variant="primary", elem_id="answer")
     problem = gr.HTML(elem_id="problem", elem_classes="mq-message", padding=False)
     card = gr.HTML(elem_id="card", elem_classes="mq-message", padding=False)
@@ -88,11 +91,11 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
     more.click(lambda n: options_shown(min(n + 1, MAX_OPTIONS)), count, [*options, key, count], **quiet)
     fewer.click(lambda n: options_shown(max(n - 1, MIN_OPTIONS)), count, [*options, key, count], **quiet)
 
-    def answer(adapter_name: str, with_base: bool, shown: int, key_letter: str, stem_text: str, *option_texts: str):
-        yield from answered(settings, engines, adapter_name, with_base, stem_text, option_texts[:shown], key_letter)
+    def answer(adapter_name: str, percent: float, shown: int, key_letter: str, stem_text: str, *texts: str):
+        yield from answered(settings, engines, adapter_name, stem_text, texts[:shown], key_letter, percent / 100)
 
     ask.click(lambda: list(reset.values()), None, list(reset), queue=False, **quiet).then(
-        answer, [adapter, compare, count, key, stem, *options], [problem, card, asked],
+        answer, [adapter, not_sure_below, count, key, stem, *options], [problem, card, asked],
         show_progress="minimal", show_progress_on=[card], concurrency_limit=8, api_visibility="private",
     ).then(lambda shown: gr.update(visible=shown is not None), asked, probes, **quiet)  # fmt: skip
     return adapter, hint
@@ -151,10 +154,10 @@ def answered(
     settings: Settings,
     engines: Engines,
     adapter_name: str,
-    with_base: bool,
     stem: str,
     options: tuple[str, ...],
     key: str,
+    not_sure_below: float = 0.0,
 ) -> Iterator[tuple[str, str, Asked | None]]:
     """(problem, card, asked) as they grow: first the options' probabilities, then the explanation piece by piece.
 
@@ -170,23 +173,24 @@ def answered(
         base = adapter.base if adapter else settings.base_model
         # The last question's answer must not stand under this one while a slow model reads.
         yield "", views.note("Reading the question …" if engines.is_ready(base) else f"Loading {base} …"), None
-        yield from answer_pieces(engines, base, adapter, with_base, question)
+        yield from answer_pieces(engines, base, adapter, question, not_sure_below)
     except (QuestionError, AdapterError, ModelError, hub.HubError) as error:
         yield views.error(str(error)), "", None
 
 
 def answer_pieces(
-    engines: Engines, base: str, adapter: Adapter | None, with_base: bool, question: Question
+    engines: Engines, base: str, adapter: Adapter | None, question: Question, not_sure_below: float
 ) -> Iterator[tuple[str, str, Asked | None]]:
     engine = engines.of(base)
     folder = adapter.folder if adapter else None
     answer = engine.score(question, folder, adapter.name if adapter else None)
-    alone = engine.score(question) if with_base and adapter else None
     who = views.about_adapter(adapter, base)
     doubts = scope.doubts(answer, adapter.dataset if adapter else None)
+    record = trust.track_record(answer, adapter.card) if adapter else ""
+    sure = trust.is_sure(answer, not_sure_below)
 
     def card(explanation: Explanation, asked: Asked | None = None) -> tuple[str, str, Asked | None]:
-        return "", views.answer_card(answer, who, explanation, alone, doubts), asked
+        return "", views.answer_card(answer, who, explanation, doubts, record, sure), asked
 
     yield card(Explanation(""))
     explanation, sent = Explanation(""), time.monotonic()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
     from medqa.engine import Engine
 
 
-@dataclass(frozen=True)
+# Each answer is its own, the same question asked again another: pages react to a change of it.
+@dataclass(frozen=True, eq=False)
 class Asked:
     """The answer a card shows, with all that probes need to ask on."""
 
     answer: Answer
     adapter: Adapter | None
     explanation: Explanation
+    # Title to sentences of the probes run on this answer: panels add theirs, its receipt tells them.
+    probes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    when: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def folder(self) -> Path | None:

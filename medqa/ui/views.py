@@ -11,10 +11,13 @@ from html import escape
 from medqa.adapters import Adapter
 from medqa.datasets.rows import Loaded
 from medqa.estimate import Preview, Rendered
-from medqa.question import LETTERS, Answer, Explanation
+from medqa.question import LETTERS, Answer, Explanation, percent_text
 from medqa.ui.charts import clock
 
 NOT_ADVICE = "A demonstrator for exam questions. Not medical advice, not for use in patient care."
+NOT_SURE = "Not sure"
+FOLDED = "What the model writes for the likeliest option"
+NOT_NAMED = "No option reaches the probability you asked for, so none is named."
 
 
 def header(badge: str, warnings: Sequence[str] = ()) -> str:
@@ -51,20 +54,35 @@ def about_adapter(adapter: Adapter | None, base: str) -> str:
 
 
 def answer_card(
-    answer: Answer, who: str, explanation: Explanation | None, base: Answer | None = None, doubts: Sequence[str] = ()
+    answer: Answer,
+    who: str,
+    explanation: Explanation | None,
+    doubts: Sequence[str] = (),
+    record: str = "",
+    sure: bool = True,
 ) -> str:
+    """`record`: how often the adapter was right when this sure. Not `sure`: the card names no letter."""
     question = answer.question
-    rows = "".join(_option_row(answer, base, i) for i in range(len(question.options)))
-    key = f' <span class="mq-verdict">{_verdict(answer)}</span>' if answer.correct is not None else ""
+    rows = "".join(_option_row(answer, i, sure) for i in range(len(question.options)))
     # A screen reader waits for the end instead of reading every piece of a growing explanation.
     growing = explanation is not None and not (explanation.ended or explanation.cut)
-    careful = "".join(map(caution, doubts))
+    careful = ("" if sure else note(NOT_NAMED)) + "".join(map(caution, doubts))
+    kept = note(record) if record else ""
     by = note(f"Answered by {who} Probabilities are shares among these options. {NOT_ADVICE}")
+    heading = _heading(answer) if sure else NOT_SURE
+    told = _explanation(explanation)
+    if not sure:
+        # Folded, as it argues for one option; written all the same, because probes, receipts and disputes hold it.
+        told = f'<details class="mq-texts"><summary>{FOLDED}</summary>{told}</details>'
     return (
         f'<section class="mq-card" aria-live="polite" aria-busy="{str(growing).lower()}">'
-        f"<h3>{escape(_choice(answer))}{key}</h3>{careful}{rows}"
-        f"{_explanation(explanation)}{_compared(answer, base)}{by}</section>"
+        f"<h3>{heading}</h3>{careful}{rows}{kept}{told}{by}</section>"
     )
+
+
+def _heading(answer: Answer) -> str:
+    key = f' <span class="mq-verdict">{_verdict(answer)}</span>' if answer.correct is not None else ""
+    return f"{escape(_choice(answer))}{key}"
 
 
 def _choice(answer: Answer) -> str:
@@ -75,27 +93,17 @@ def _verdict(answer: Answer) -> str:
     return "✓ agrees with the key" if answer.correct else f"✗ the key is {answer.question.key}"
 
 
-def _option_row(answer: Answer, base: Answer | None, i: int) -> str:
+def _option_row(answer: Answer, i: int, sure: bool) -> str:
     share = answer.probabilities[i]
     mark = " ✓ key" if answer.question.answer == i else ""
     label = f"{LETTERS[i]}) {answer.question.options[i]}"
-    under = ""
-    if base:
-        alone = base.probabilities[i]
-        under = f'{bar(alone, "base")}<span class="base-share">base alone {percent_text(alone)}</span>'
     text = f'<span class="text">{escape(label)}{mark}</span><span class="share">{percent_text(share)}</span>'
-    return f'<div class="mq-option {"chosen" if i == answer.index else ""}">{text}{bar(share)}{under}</div>'
+    chosen = "chosen" if sure and i == answer.index else ""
+    return f'<div class="mq-option {chosen}">{text}{bar(share)}</div>'
 
 
 def bar(share: float, style: str = "") -> str:
     return f'<span class="track {style}"><span class="fill" style="width:{100 * share:.1f}%"></span></span>'
-
-
-def percent_text(share: float) -> str:
-    """Never 0 % or 100 %: a softmax gives neither."""
-    if share >= 0.995:
-        return "> 99 %"
-    return "< 1 %" if share < 0.01 else f"{100 * share:.0f} %"
 
 
 def _explanation(explanation: Explanation | None) -> str:
@@ -106,14 +114,6 @@ def _explanation(explanation: Explanation | None) -> str:
     end = note("The explanation was cut at the length limit.") if explanation.cut else ""
     label = "Explanation, written by the model after the answer above. Fluent text is no evidence: check it."
     return f'{note(label)}<div class="mq-explanation">{escape(explanation.text)}</div>{end}'
-
-
-def _compared(answer: Answer, base: Answer | None) -> str:
-    if base is None:
-        return ""
-    if base.index == answer.index:
-        return note("The base model alone chooses the same option.")
-    return note(f"The base model alone would choose {_choice(base)}.")
 
 
 def splits_explained(splits: dict[str, str]) -> str:

@@ -62,18 +62,12 @@ def test_a_visitor_fine_tunes_the_embedded_model_and_sees_it_answer_and_explain(
     lengths = page.evaluate("window.lengths")
     assert len(lengths) > 2 and lengths == sorted(lengths)
     expect(page.locator("#card .fill")).to_have_count(4)
-    assert sum(shares(page, ".share")) == pytest.approx(100, abs=3)
+    assert sum(shares(page)) == pytest.approx(100, abs=3)
     said = page.locator("#card .mq-note").last.inner_text()
     assert re.search(r"medqa-nano with the adapter quick-1, trained on handbook: right on \d+ of 20 held-out", said)
     assert "Not medical advice" in said
 
-    page.get_by_label("Compare with the base model alone").check()
-    page.locator("#answer").click()
-    expect(page.locator("#card .base-share")).to_have_count(4)
-    assert sum(shares(page, ".base-share")) == pytest.approx(100, abs=3)
-    expect(page.locator('#card section[aria-busy="false"]')).to_contain_text("The base model alone")
 
-
-def shares(page, style):
+def shares(page):
     """In percent; the ends are written "< 1 %" and "> 99 %"."""
-    return [int(re.search(r"(\d+) %", text)[1]) for text in page.locator(f"#card {style}").all_inner_texts()]
+    return [int(re.search(r"(\d+) %", text)[1]) for text in page.locator("#card .share").all_inner_texts()]

@@ -92,7 +92,6 @@ def run(tmp_path):
 
 def hostile_views():
     answer = answered(-1.0, -2.0, key=1, stem=HOSTILE, options=(HOSTILE, f"{HOSTILE} 2"))
-    base = answered(-2.0, -1.0, key=1, stem=HOSTILE, options=answer.question.options)
     theirs = Adapter(HOSTILE, Path(), HOSTILE, {"dataset": HOSTILE, "scores": {HOSTILE: COUNTED}})
     told = [
         {"event": "failed", "time": 0.0, "reason": HOSTILE},
@@ -110,9 +109,7 @@ def hostile_views():
         "note": views.note(HOSTILE),
         "who": views.answer_card(answer, HOSTILE, None),
         "doubts": views.answer_card(answer, "it.", None, doubts=[HOSTILE]),
-        "answer card": views.answer_card(
-            answer, views.about_adapter(theirs, HOSTILE), Explanation(HOSTILE, cut=True), base
-        ),
+        "answer card": views.answer_card(answer, views.about_adapter(theirs, HOSTILE), Explanation(HOSTILE, cut=True)),
         "run's name": run_views.run_panel(Run(Path(HOSTILE.replace("/", ""))), Progress("running")),
         "failure": run_views.run_panel(run_named("a"), Progress("failed", reason=HOSTILE)),
         "scores": run_views.run_panel(run_named("a"), Progress("done", scores={HOSTILE: COUNTED})),
@@ -160,6 +157,22 @@ def test_doubts_stand_between_the_choice_and_the_probabilities():
     assert "guesses" not in Tree(views.answer_card(answered(0.0, -1.1), "it.", None)).text
 
 
+def test_how_often_it_was_right_when_this_sure_stands_under_the_probabilities():
+    html = views.answer_card(answered(0.0, -1.1), "it.", Explanation("Because."), record="Right 11 of <19> times.")
+    bars, record, explanation = (html.index(part) for part in ("25 %", "Right 11 of &lt;19&gt; times.", "Because."))
+    assert bars < record < explanation
+
+
+def test_a_card_that_is_not_sure_names_no_option_and_folds_the_explanation():
+    unsure = answered(0.0, -0.1, key=0, options=("Iron", "Zinc"))
+    html = views.answer_card(unsure, "it.", Explanation("Because."), sure=False)
+    text = Tree(html).text
+    assert text.startswith("Not sure") and "none is named" in text
+    assert "52 %" in text and "48 %" in text and "✓ key" in text
+    assert "chosen" not in html and "agrees with the key" not in text
+    assert html.index("<details") < html.index("Because.") < html.index("</details>")
+
+
 def test_exactly_the_chosen_option_is_marked():
     html = views.answer_card(answered(-3.0, -1.0, -2.0), "it.", None)
     assert html.count('class="mq-option chosen"') == 1
@@ -204,15 +217,6 @@ def test_an_explanation_comes_with_the_warning_that_fluent_text_is_no_evidence()
 def test_every_card_and_the_header_say_that_this_is_not_medical_advice():
     assert views.NOT_ADVICE in views.answer_card(answered(-1.0, -2.0), "it.", None)
     assert views.NOT_ADVICE in views.header("CPU")
-
-
-def test_beside_an_adapter_the_card_shows_what_the_base_model_would_choose():
-    adapted, base = answered(0.0, -1.1), answered(-1.1, 0.0)
-    text = Tree(views.answer_card(adapted, "it.", None, base)).text
-    assert "base alone 25 %" in text
-    assert "The base model alone would choose B) option 1." in text
-    assert "chooses the same option" in views.answer_card(adapted, "it.", None, adapted)
-    assert "base" not in views.answer_card(adapted, "it.", None)
 
 
 def test_a_percentage_is_never_none_and_never_all():

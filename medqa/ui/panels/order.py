@@ -10,13 +10,16 @@ from medqa.ui.answering import Asked, Engines
 from medqa.ui.panels.panel import Reset, probe_panel
 from medqa.ui.probe_views.order import view
 
+TITLE = "Would it hold if the options moved?"
+
 
 def panel(asked: gr.State, engines: Engines) -> Reset:
     def work(shown: Asked, tell: Tell, many: bool) -> str:
         engine = engines.of(shown.answer.base)
-        return view(order(engine, shown.answer.question, shown.folder, tell=tell, many=many))
+        result = order(engine, shown.answer.question, shown.folder, tell=tell, many=many)
+        shown.probes[TITLE] = result.sentences
+        return view(result)
 
     return probe_panel(
-        "Would it hold if the options moved?", asked, work, "probe-order",
-        lambda: [gr.Checkbox(label="Try up to 24 orders", value=False)],
-    )  # fmt: skip
+        TITLE, asked, work, "probe-order", lambda: [gr.Checkbox(label="Try up to 24 orders", value=False)]
+    )

@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.events import Dependency
 
 from medqa.adapters import AdapterError
 from medqa.hub import HubError
@@ -17,33 +18,44 @@ from medqa.question import QuestionError
 from medqa.ui import views
 from medqa.ui.answering import Asked
 
-# Work shorter than this shows no progress: a line that flashes by is a flicker.
-SILENT_SECONDS = 0.5
+# Shorter work shows no progress: a line that flashes by is a flicker. Longer work says so often how far it is.
+SECONDS_BETWEEN_NEWS = 0.5
 Work = Callable[..., str]
 # What to put back when another question is answered: component to value or update.
 Reset = dict[Block, object]
 
 
 def probe_panel(
-    title: str, asked: gr.State, work: Work, elem_id: str, controls: Callable[[], Sequence[Block]] = list
+    title: str,
+    asked: gr.State,
+    work: Work,
+    elem_id: str,
+    controls: Callable[[], Sequence[Block]] = list,
+    refreshed: Callable[..., object] | None = None,
 ) -> Reset:
     """`work(asked, tell, *values of the controls)` returns the HTML to show.
 
-    It runs in a thread of its own when the panel opens and when a control is changed. `controls` builds them in place.
+    It runs in a thread of its own when the panel opens and when a control is changed. `controls` builds them in place;
+    `refreshed(asked, *values)` returns an update for each when the panel opens.
     """
     with gr.Accordion(title, open=False, elem_id=elem_id) as accordion:
         inputs = controls()
         found = gr.HTML(elem_classes="mq-message", padding=False)
         cancel = gr.Button("Cancel", size="sm", visible=False)
-    opened = run_on([accordion.expand, *(control.input for control in inputs)], asked, work, found, cancel, inputs)
-    accordion.collapse(None, cancels=opened, api_visibility="private")
+    if refreshed:
+        accordion.expand(
+            refreshed, [asked, *inputs], inputs, show_progress="hidden", queue=False, api_visibility="private"
+        )
+    running = run_on([accordion.expand, *(control.input for control in inputs)], asked, work, found, cancel, inputs)
+    # Also when `Reset` closes it for the next question.
+    accordion.collapse(None, cancels=running, api_visibility="private")
     return {accordion: gr.update(open=False), found: "", cancel: gr.update(visible=False)}
 
 
 def run_on(
     events: Sequence[Callable], asked: gr.State, work: Work, found: gr.HTML, cancel: gr.Button, inputs: Sequence[Block]
-) -> list:
-    """Wire `work` to events such as a button's click; returns the dependencies, so that others may cancel them."""
+) -> Dependency:
+    """Wire `work` to events such as a button's click; returns what runs, so that others may cancel it."""
 
     def begin(question_asked: Asked | None, *values: object) -> Iterator[tuple]:
         if question_asked is None:
@@ -51,18 +63,16 @@ def run_on(
             return
         yield from ((html, gr.update(visible=busy)) for html, busy in stages(work, question_asked, *values))
 
-    wired = [
-        event(
-            begin, [asked, *inputs], [found, cancel], show_progress="hidden", concurrency_limit=4,
-            concurrency_id="probe", trigger_mode="always_last", api_visibility="private",
-        )
-        for event in events
-    ]  # fmt: skip
+    # One dependency for all events: of two, the one begun first may end last, and show what no longer holds.
+    running = gr.on(
+        events, begin, [asked, *inputs], [found, cancel], show_progress="hidden", concurrency_limit=4,
+        concurrency_id="probe", trigger_mode="always_last", api_visibility="private",
+    )  # fmt: skip
     cancel.click(
         lambda: (views.note("Cancelled."), gr.update(visible=False)), None, [found, cancel],
-        cancels=wired, queue=False, api_visibility="private",
+        cancels=running, queue=False, api_visibility="private",
     )  # fmt: skip
-    return wired
+    return running
 
 
 def stages(work: Work, asked: Asked, *values: object) -> Iterator[tuple[str, bool]]:
@@ -73,7 +83,7 @@ def stages(work: Work, asked: Asked, *values: object) -> Iterator[tuple[str, boo
     def tell(done: int, of: int) -> None:
         if gone.is_set():
             raise Cancelled
-        news.put(("progress", f"{done} of {of} scored …"))
+        news.put(("progress", f"{done} of {of} done …"))
 
     thread = threading.Thread(target=_report, args=(work, asked, tell, values, news), daemon=True, name="probe")
     thread.start()
@@ -84,36 +94,38 @@ def stages(work: Work, asked: Asked, *values: object) -> Iterator[tuple[str, boo
 
 
 def _heard(news: SimpleQueue) -> Iterator[tuple[str, bool]]:
-    try:
-        kind, content = _first_result(news, SILENT_SECONDS)
-    except Empty:
-        yield views.note("Scoring …"), True
-        kind, content = news.get()
-    while kind == "progress":
-        yield views.note(content), True
-        kind, content = news.get()
-    if kind == "fault":
-        raise content
-    yield content, False
-
-
-def _first_result(news: SimpleQueue, seconds: float) -> tuple[str, object]:
-    """Skips progress for a while. Raises Empty when nothing has ended by then."""
-    until = time.monotonic() + seconds
+    """Says something at every interval, new or not: a generator can be closed only where it yields."""
+    progress, due = "Scoring …", time.monotonic() + SECONDS_BETWEEN_NEWS
     while True:
-        kind, content = news.get(timeout=max(until - time.monotonic(), 0.001))
-        if kind != "progress":
-            return kind, content
+        try:
+            kind, content = news.get(timeout=max(due - time.monotonic(), 0))
+        except Empty:
+            yield views.note(progress), True
+            due = time.monotonic() + SECONDS_BETWEEN_NEWS
+            continue
+        if kind == "result":
+            yield content, False
+            return
+        if kind == "fault":
+            yield from _told(content)
+            return
+        progress = content
+
+
+def _told(fault: Exception) -> Iterator[tuple[str, bool]]:
+    from medqa.model import ModelError
+
+    if isinstance(fault, (QuestionError, AdapterError, ModelError, HubError)):
+        yield views.error(str(fault)), False
+        return
+    yield views.error("This went wrong. The server's log says why."), False
+    raise fault  # Gradio writes what a handler raises into the log
 
 
 def _report(work: Work, asked: Asked, tell: Tell, values: Sequence[object], news: SimpleQueue) -> None:
-    from medqa.model import ModelError
-
     try:
         news.put(("result", work(asked, tell, *values)))
     except Cancelled:
         news.put(("result", ""))
-    except (QuestionError, AdapterError, ModelError, HubError) as error:
-        news.put(("result", views.error(str(error))))
-    except Exception as error:  # anything else belongs to the page's own log, not to this thread
-        news.put(("fault", error))
+    except Exception as fault:
+        news.put(("fault", fault))

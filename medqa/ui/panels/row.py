@@ -5,10 +5,20 @@ from __future__ import annotations
 import gradio as gr
 
 from medqa.ui.answering import Engines
-from medqa.ui.panels import order
+from medqa.ui.panels import compare, dispute, explanation, findings, neighbours, order, receipt, what_if, why_not
 from medqa.ui.panels.panel import Reset
 
-PANELS = (order.panel,)
+PANELS = (
+    order.panel,
+    findings.panel,
+    what_if.panel,
+    why_not.panel,
+    explanation.panel,
+    neighbours.panel,
+    compare.panel,
+    receipt.panel,
+    dispute.panel,
+)
 
 
 def probe_row(asked: gr.State, engines: Engines) -> tuple[gr.Column, Reset]:
@@ -18,4 +28,5 @@ def probe_row(asked: gr.State, engines: Engines) -> tuple[gr.Column, Reset]:
         gr.Markdown("#### Test this answer")
         for panel in PANELS:
             reset |= panel(asked, engines)
+    receipt.check_panel(engines)
     return row, {row: gr.update(visible=False)} | reset

@@ -1,24 +1,47 @@
-"""The option order probe: how often each option was chosen and what it got on average."""
+"""The option order probe: how often each option was chosen, what it got on average, and what its place gave it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from medqa.probes.order import Order
-from medqa.question import LETTERS
+from medqa.question import LETTERS, percent_text
 from medqa.ui.probe_views import said
-from medqa.ui.views import bar, percent_text
+from medqa.ui.views import bar
 
 
 def view(result: Order) -> str:
     rows = "".join(_row(result, i) for i in range(len(result.question.options)))
-    return f'<div class="mq-probe">{said(result.sentences)}{rows}</div>'
+    places = "" if result.preferred_place is None else _places(result)
+    return f'<div class="mq-probe">{said(result.sentences)}{rows}{places}</div>'
 
 
 def _row(result: Order, i: int) -> str:
     share = result.averaged[i]
     chosen = "chosen" if i == result.steadier_choice else ""
     times = f"chosen in {result.choices.count(i)} of {len(result.orders)} orders"
-    label = f"{LETTERS[i]}) {result.question.options[i]}"
-    text = f'<span class="text">{escape(label)}</span><span class="share">{percent_text(share)}</span>'
+    text = (
+        f'<span class="text">{escape(result.question.named(i))}</span><span class="share">{percent_text(share)}</span>'
+    )
     return f'<div class="mq-option {chosen}">{text}{bar(share)}<span class="base-share">{times}</span></div>'
+
+
+def _places(result: Order) -> str:
+    """A column for each place, the tallest one full; a dashed line at an even share."""
+    shares = result.by_position
+    told = ", ".join(f"{LETTERS[place]} {percent_text(share)}" for place, share in enumerate(shares))
+    columns = "".join(_column(shares, place, place == result.preferred_place) for place in range(len(shares)))
+    return (
+        f'<figure class="mq-places" role="img" aria-label="What each place got: {escape(told)}"><figcaption>'
+        f"What each place in the list got, whatever stood there (dashed: an even share)</figcaption>{columns}</figure>"
+    )
+
+
+def _column(shares: Sequence[float], place: int, preferred: bool) -> str:
+    full, even, share = max(shares), 1 / len(shares), shares[place]
+    drawn = f'<span class="fill" style="height:{100 * share / full:.0f}%"></span>'
+    line = f'<span class="even" style="bottom:{100 * even / full:.0f}%"></span>'
+    style = "place preferred" if preferred else "place"
+    label = f"{LETTERS[place]}<br>{percent_text(share)}"
+    return f'<span class="{style}"><span class="box">{drawn}{line}</span>{label}</span>'

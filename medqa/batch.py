@@ -1,0 +1,100 @@
+"""Texts that grow together, a token each per step of the network. Knows nothing of threads or adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+
+from medqa.read_prompts import ReadPrompts
+
+# What a network has read of one text: each layer's keys and values, both [1, heads, tokens, dimension].
+State = list[tuple[Tensor, Tensor]]
+# Steps between two enlargements of the buffers.
+ROOM = 64
+
+
+class Batch:
+    """Texts aligned on the right: the newest token of each is in the same column, and padding on its left.
+
+    Texts join and leave by making another batch of `state(i)` and new ones.
+    """
+
+    def __init__(self, states: Sequence[State]) -> None:
+        self.lengths = [state[0][0].shape[2] for state in states]
+        self.columns = max(self.lengths)
+        device = states[0][0][0].device
+        self._cache = DynamicCache()
+        self._cache.layers = [_Buffer(layer, self.columns) for layer in zip(*states, strict=True)]
+        self._positions = torch.tensor(self.lengths, device=device)[:, None]
+        starts = self.columns - self._positions
+        self._mask = torch.arange(self.columns + ROOM, device=device) >= starts
+        self._ragged = min(self.lengths) < self.columns
+
+    @property
+    def full(self) -> bool:
+        return self.columns == self._mask.shape[1]
+
+    def state(self, i: int) -> State:
+        seen = slice(self.columns - self.lengths[i], self.columns)
+        return [(layer.keys[i : i + 1, :, seen], layer.values[i : i + 1, :, seen]) for layer in self._cache.layers]
+
+    def step(self, network: PreTrainedModel, tokens: Sequence[int]) -> list[int]:
+        """Read one token of each text and choose its next. After an error the batch is as before."""
+        for layer in self._cache.layers:
+            layer.columns = self.columns
+        states = network.get_decoder()(
+            input_ids=torch.tensor(tokens, device=network.device)[:, None],
+            attention_mask=self._mask[:, : self.columns + 1] if self._ragged else None,
+            position_ids=self._positions,
+            past_key_values=self._cache,
+            use_cache=True,
+        ).last_hidden_state
+        chosen = choose(network, states[:, -1])
+        self.columns += 1
+        self.lengths = [length + 1 for length in self.lengths]
+        self._positions += 1
+        return chosen
+
+
+def begin(network: PreTrainedModel, read: ReadPrompts, tokens: Sequence[int]) -> tuple[State, int]:
+    """Read these tokens after the one prompt that was read; what has been read, and the token chosen to go on with."""
+    cache = read.branch(torch.zeros(1, dtype=torch.long, device=network.device))
+    for layer in cache.layers:
+        layer.keys, layer.values = layer.keys.to(network.dtype), layer.values.to(network.dtype)
+    states = network.get_decoder()(
+        input_ids=torch.tensor([tokens], device=network.device), past_key_values=cache, use_cache=True
+    ).last_hidden_state
+    [token] = choose(network, states[:, -1])
+    return [(layer.keys, layer.values) for layer in cache.layers], token
+
+
+def choose(network: PreTrainedModel, states: Tensor) -> list[int]:
+    """The likeliest token under each state [rows, hidden]."""
+    return network.get_output_embeddings()(states).argmax(-1).tolist()
+
+
+class _Buffer(DynamicLayer):
+    """One layer's keys and values with room on the right: a step writes one column and copies nothing else."""
+
+    def __init__(self, rows: Sequence[tuple[Tensor, Tensor]], columns: int) -> None:
+        super().__init__()
+        self.keys, self.values = (
+            torch.cat([functional.pad(one, (0, 0, columns - one.shape[2], ROOM)) for one in ones])
+            for ones in zip(*rows, strict=True)
+        )
+        self.columns = columns
+        self.is_initialized = True
+
+    def update(self, keys: Tensor, values: Tensor, *others: object, **named: object) -> tuple[Tensor, Tensor]:
+        self.keys[:, :, self.columns : self.columns + 1] = keys
+        self.values[:, :, self.columns : self.columns + 1] = values
+        self.columns += 1
+        return self.keys[:, :, : self.columns], self.values[:, :, : self.columns]
+
+    def get_seq_length(self) -> int:
+        return self.columns

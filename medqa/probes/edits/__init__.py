@@ -1,0 +1,25 @@
+"""Quick edits of a stem: text to text with what was changed, or CannotEdit with a sentence why not. Nothing is guessed.
+
+patient.py     who the stem is about: age and sex as written
+age.py         older or younger
+sex.py         the other sex
+pregnancy.py   add "pregnant"
+negation.py    a finding in the negative
+drugs.py       brand names to generic names and back
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class CannotEdit(ValueError):
+    """The message is one sentence for the person who asked."""
+
+
+@dataclass(frozen=True)
+class Edited:
+    """`changed` says in words what is different."""
+
+    stem: str
+    changed: str

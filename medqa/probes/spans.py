@@ -1,0 +1,168 @@
+"""Where a stem can be cut: its sentences, then their clauses and the items of their lists. Gives spans, no text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# How much what stands between two pieces parts them.
+WORD, COMMA, CONJUNCTION, SEMICOLON, SENTENCE, LINE, PARAGRAPH = range(7)
+Span = tuple[int, int]
+
+# Sentences
+
+# "He waited, e.g. for rain": never an end. "at 8 a.m.", "E. coli", "10 mg. daily": an end only before a capital.
+_NEVER_ENDS = re.compile(r"\b(?:Dr|Drs|Mr|Mrs|Ms|Prof|St|vs|cf|ca|approx|Fig|e\.g|i\.e|viz)$", re.I)
+_MAY_END = re.compile(
+    r"(?:\b(?:[A-Za-z]\.)+[A-Za-z]|(?:^|[\s(])[A-Za-z]|\b(?:sp|spp|etc|al|[mk]?g|mc?g|m[lm]|dl|[ck]m|hrs?|mins?|secs?|wks?|yrs?|lbs?|"
+    r"oz|ft|temp|resp|wt|ht|max|min|no))$",
+    re.I,
+)
+_NUMBERED = re.compile(r"(?:^|\n)\s*\d{1,2}$")  # "1. Fever"
+_END = re.compile(r"\s*(?P<mark>[.?!]+)(?P<close>[\"”’')\]]*)(?P<space>\s+|$)|\s*\n\s*")
+_ENCLOSED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|“[^”]*”|\"[^\"\n]*\"")
+# A line break in the middle of a sentence: the next line goes on in small letters, or with a unit.
+_WRAPPED = re.compile(r"[a-z]{2}|Hg")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    start: int
+    end: int
+    parts: int
+
+
+def sentences(stem: str) -> list[Sentence]:
+    """From the first character of one to its last; what lies between two is glue."""
+    enclosed = [found.span() for found in _ENCLOSED.finditer(stem)]
+    found_so_far, start = [], len(stem) - len(stem.lstrip())
+    for found in _END.finditer(stem, start):
+        # A mark inside quotation marks or brackets belongs to them, not to the glue.
+        end = found.end("close") if found["close"] else found.start()
+        if any(opens < end < closes for opens, closes in enclosed) or not _ends(stem, found):
+            continue
+        if end > start:
+            breaks = found[0].count("\n")
+            parts = PARAGRAPH if breaks > 1 else LINE if breaks else SENTENCE
+            found_so_far.append(Sentence(start, end, parts))
+        start = found.end()
+    if start < len(stem):
+        found_so_far.append(Sentence(start, len(stem.rstrip()), WORD))
+    return found_so_far
+
+
+def _ends(stem: str, found: re.Match) -> bool:
+    before, following = stem[max(0, found.start() - 12) : found.start()], stem[found.end() : found.end() + 2]
+    if found["mark"] is None:
+        return not _WRAPPED.match(following) or before.endswith((":", ";"))
+    if found["mark"] != "." or not following:
+        return True
+    if _NUMBERED.search(before if len(before) == 12 else f"\n{before}"):
+        return False
+    return not _NEVER_ENDS.search(before) and (following[0].isupper() or not _MAY_END.search(before))
+
+
+# Clauses
+
+AGE = re.compile(
+    r"(?:An?\s+|The\s+)?(?:[a-z-]+\s+){0,2}?\d+(?:\.\d+)?(?:[-\s]+(?:year|month|week|day|hour)s?[-\s]+old|\s?y/?o)"
+    r"(?:[ ,]+[\w’'/-]+){0,4}?[ ]+(?:(?:fe)?male|(?:wo)?man|boy|girl|infant|child|newborn|neonate|patient|lady|"
+    r"gentleman|person|primigravida|multigravida|student|worker|G\d+P\d+)\b",
+    re.I,
+)
+_PRESENTS = re.compile(
+    r"(?<! and)(?<! but)\s+"
+    r"(?=(?:presents|presented|comes|came|complains|complained|(?:is|was) (?:brought|admitted|referred))\b)"
+)
+_VERB = (
+    r"(?:is|are|was|were|has|have|had|does|do|did|will|can|cannot|denie[sd]|reports?|reported|states?|stated|note[sd]|"
+    r"says|said|takes?|took|drinks?|drank|smokes?|smoked|works?|worked|lives|appears?|appeared|shows?|showed|"
+    r"reveals?|revealed|demonstrates?|measures?|feels?|complains?|complained|describes?|described|refuse[sd]|presents?|presented|recalls?|admits?|begins|began)"
+)
+# "… and has not improved", "pulse is 90/min": the start of a clause of its own, not an item of a list.
+CLAUSE = re.compile(
+    r"(?:he|she|they|it|there|although|though|because|since|while|when|if|despite|lasting|radiating|accompanied|followed|"
+    rf"associated)\b|(?:[\w’'-]+\s+){{0,3}}?{_VERB}\b(?!-)",
+    re.I,
+)
+_GLUE = re.compile(
+    r"\s*[;,]\s+(?:(?:and|or|but|nor|as well as)\s+)?"
+    rf"|\s+(?:and|but)\s+(?=(?:he|she|they|it|there|no|{_VERB})\s)"
+)  # fmt: skip
+_CONJOINED = re.compile(r"\b(?:and|or|but|nor|as well as)\s+$")
+_LAST_TWO = re.compile(r"[\w’'-]+(?: [\w’'-]+)?(?P<glue> (?:and|or) )[\w’'-]+(?: [\w’'-]+){0,2}$")
+_RELATIVE = re.compile(r"(?:which|who|whose|whom|including|such as|especially)\b")
+_ONE_ADJECTIVE = re.compile(r"(?:^|\s)(?:an?|the|his|her|their|some|this)\s+[\w-]+$", re.I)
+_ANY_VERB = re.compile(rf"\b(?:{_VERB}|\w{{3,}}ed)\b(?!-)", re.I)
+_INTRODUCES = re.compile(
+    r"(?:on|in|at|upon|during|after|since|for|over|about|by|however|additionally|furthermore|moreover|otherwise|"
+    r"today|now|recently|currently|then|subsequently|overall|finally)\b",
+    re.I,
+)
+_INTRODUCTION_WORDS = 5
+_YEAR = re.compile(r"(?:19|20)\d\d\b")
+
+
+def clauses(stem: str, sentence: Sentence) -> list[Span]:
+    """The (start, end) of each clause or list item; what lies between two is glue."""
+    text, asks = stem[sentence.start : sentence.end], stem[sentence.end : sentence.end + 1] == "?"
+    enclosed = [found.span() for found in _ENCLOSED.finditer(text)]
+    age = AGE.match(text)
+    glues = []
+    if age and text[age.end() : age.end() + 1].isspace():
+        glues.append((age.end(), len(text) - len(text[age.end() :].lstrip())))
+        said_next = _PRESENTS.search(text, age.end() + 1)
+        glues += [said_next.span()] if said_next and "," not in text[age.end() : said_next.start()] else []
+    start, relative = 0, False
+    for found in _GLUE.finditer(text):
+        start = max([start, *(end for _, end in glues if end <= found.start())])
+        before, after = text[start : found.start()], text[found.end() :]
+        if any(opens < found.start() < closes for opens, closes in enclosed):
+            continue
+        plain = found[0].strip() == ","
+        if plain and not asks and _RELATIVE.match(after):
+            relative = True
+        elif not plain or not (relative or _belongs_together(before, after, start == 0, text)):
+            glues.append(found.span())
+            start, relative = found.end(), False
+        else:
+            relative = False
+    glues = sorted(glues) + _last_two(text, glues)
+    if not age:
+        glues = _after_subject(text, glues)
+    edges = [0, *(edge for glue in glues for edge in glue), len(text)]
+    spans = zip(edges[::2], edges[1::2], strict=True)
+    return [(sentence.start + a, sentence.start + b) for a, b in spans]
+
+
+def _after_subject(text: str, glues: list[Span]) -> list[Span]:
+    """One finding is "Blood count, urea and creatinine are normal": without its last item it would say nothing."""
+    verb = _ANY_VERB.search(text)
+    return [glue for glue in glues if not verb or glue[0] > verb.start()]
+
+
+def _belongs_together(before: str, after: str, opens: bool, text: str) -> bool:
+    """Whether a comma without "and" parts no two findings."""
+    if opens and _INTRODUCES.match(before) and len(before.split()) <= _INTRODUCTION_WORDS:
+        return True
+    # "blood pressure, 128/75 mmHg"
+    if after[:1].isdigit() and not re.search(r"\d", before):
+        return True
+    lone = text.count(", ") == 1 and len(after.split()) == 2  # "long, slender fingers"
+    return bool(lone or _ONE_ADJECTIVE.search(before) or _YEAR.match(after))
+
+
+def _last_two(text: str, glues: list[Span]) -> list[Span]:
+    """A list that ends without a comma: "fever, nausea and vomiting"."""
+    commas = [glue for glue in glues if text[slice(*glue)].strip() == ","]
+    if not commas or commas[-1] != glues[-1]:
+        return []
+    found = _LAST_TWO.match(text, commas[-1][1])
+    return [found.span("glue")] if found else []
+
+
+def parting(glue: str) -> int:
+    """How much glue within a sentence parts."""
+    if ";" in glue or ":" in glue:
+        return SEMICOLON
+    return CONJUNCTION if _CONJOINED.search(glue) else COMMA if "," in glue else WORD

@@ -1,0 +1,120 @@
+"""What if the question were another? The answers before and after an edit."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from medqa.probes import Tell, unheard
+from medqa.question import Answer, Question, QuestionError, percent_text
+
+if TYPE_CHECKING:
+    from medqa.engine import Engine
+
+# A smaller move of a probability is not worth a sentence.
+WORTH_SAYING = 0.01
+MOST_MOVES = 2
+LIMIT = (
+    "This shows how the model's score follows the words, not what is right for the other patient; "
+    "a key belongs to the question as asked."
+)
+
+
+class Piece(NamedTuple):
+    """A stretch of words: "kept", "removed" or "added"."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    before: Answer
+    after: Answer
+
+    @property
+    def changed(self) -> bool:
+        """Whether another option is chosen."""
+        return self.before.index != self.after.index
+
+    @property
+    def edited(self) -> bool:
+        return (self.before.question.stem, self.before.question.options) != (
+            self.after.question.stem,
+            self.after.question.options,
+        )
+
+    @property
+    def moves(self) -> tuple[float, ...]:
+        """For each option, what the edit added to its probability."""
+        return tuple(
+            after - before for before, after in zip(self.before.probabilities, self.after.probabilities, strict=True)
+        )
+
+    @property
+    def largest_moves(self) -> tuple[int, ...]:
+        """The options that moved, the furthest first."""
+        order = sorted(range(len(self.moves)), key=lambda i: -abs(self.moves[i]))
+        return tuple(i for i in order if abs(self.moves[i]) >= WORTH_SAYING)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        if not self.edited:
+            return ("Nothing is edited yet: this is the question as asked.",)
+        chosen = [answer.question.named(answer.index) for answer in (self.before, self.after)]
+        verdict = (
+            f"The answer changed from {chosen[0]} to {chosen[1]}." if self.changed else f"The answer stays {chosen[1]}."
+        )
+        moved = [self._moved(i) for i in self.largest_moves[:MOST_MOVES]]
+        return verdict, *(moved or ["No option moved by a whole point of probability."]), LIMIT
+
+    def _moved(self, i: int) -> str:
+        before, after = self.before.probabilities[i], self.after.probabilities[i]
+        return (
+            f"{self.after.question.named(i)} went {'up' if after > before else 'down'} "
+            f"from {percent_text(before)} to {percent_text(after)} ({100 * self.moves[i]:+.0f} points)."
+        )
+
+
+def what_if(
+    engine: Engine, question: Question, edited: Question, adapter: Path | None = None, *, tell: Tell = unheard
+) -> WhatIf:
+    """Raises QuestionError when the edited question is too long or has another number of options."""
+    asked, now = len(question.options), len(edited.options)
+    if asked != now:
+        raise QuestionError(f"The question has {asked} options and the edited one {now}. Keep their number.")
+    # Not in one batch: padding changes the last digits, and "before" must be the answer the card shows.
+    after = engine.score(edited, adapter)
+    tell(1, 2)
+    before = engine.score(question, adapter)
+    tell(2, 2)
+    return WhatIf(before, after)
+
+
+def edited_question(question: Question, stem: str, options: str) -> Question:
+    """`options`: one a line. The key stays behind: it belongs to the question as asked."""
+    lines = tuple(line.strip() for line in options.splitlines() if line.strip())
+    return replace(question, stem=stem.strip(), options=lines, answer=None, explanation=None)
+
+
+def difference(before: str, after: str) -> tuple[Piece, ...]:
+    """The two texts word by word, spaces kept with the words they follow."""
+    old, new = _words(before), _words(after)
+    pieces = []
+    matcher = SequenceMatcher(None, [word.strip() for word in old], [word.strip() for word in new], autojunk=False)
+    for kind, i, j, k, m in matcher.get_opcodes():
+        if kind == "equal":
+            pieces.append(Piece("kept", "".join(new[k:m])))
+            continue
+        if j > i:
+            pieces.append(Piece("removed", "".join(old[i:j])))
+        if m > k:
+            pieces.append(Piece("added", "".join(new[k:m])))
+    return tuple(pieces)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\S+\s*", text)

@@ -1,0 +1,96 @@
+"""Keep this answer: its receipt as JSON and as a page of its own. And, always there, the check of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import gradio as gr
+
+from medqa.adapters import WEIGHTS, AdapterError
+from medqa.hub import HubError
+from medqa.question import QuestionError
+from medqa.receipt import Receipt, ReceiptError, made_by, read
+from medqa.reproduce import adapter_here, base_here, reproduce
+from medqa.ui import receipt_view, views
+from medqa.ui.answering import Asked, Engines
+from medqa.ui.downloads import file_of
+from medqa.ui.panels.panel import Reset
+
+SAYS = (
+    "A receipt holds the question, the probabilities, the explanation, the probes you have run, and what answered: "
+    "base model, adapter, versions and device. Whoever has the same adapter can answer it again."
+)
+
+
+def panel(asked: gr.State, engines: Engines) -> Reset:
+    with gr.Accordion("Keep this answer", open=False, elem_id="keep") as accordion:
+        gr.HTML(views.note(SAYS), padding=False)
+        with gr.Row(equal_height=True):
+            as_json = gr.Button("Save receipt (JSON)", size="sm", elem_id="save-json")
+            as_html = gr.Button("Save receipt (HTML)", size="sm", elem_id="save-html")
+        said = gr.HTML(elem_id="keep-said", elem_classes="mq-message", padding=False)
+        saved = gr.DownloadButton("Saved receipt", visible="hidden", elem_id="saved-receipt")
+    # Made when asked for: probes run meanwhile belong to it; a download button offers what it already has.
+    for button, suffix in ((as_json, ".json"), (as_html, ".html")):
+        button.click(
+            partial(save, engines, suffix), asked, [said, saved], show_progress="hidden", api_visibility="private"
+        ).success(None, js="() => document.querySelector('#saved-receipt').click()")
+    return {accordion: gr.update(open=False), said: ""}
+
+
+def check_panel(engines: Engines) -> None:
+    """Of any answer's receipt, so it does not wait for an answer of this page."""
+    with gr.Accordion("Check a receipt", open=False, elem_id="check"):
+        upload = gr.File(label="A receipt saved as JSON", file_types=[".json"], type="filepath", height=120)
+        found = gr.HTML(elem_id="checked", elem_classes="mq-message", padding=False)
+    upload.upload(
+        partial(check, engines), upload, found, show_progress="hidden", concurrency_limit=4, concurrency_id="probe",
+        api_visibility="private",
+    )  # fmt: skip
+    upload.clear(lambda: "", None, found, queue=False, api_visibility="private")
+
+
+def save(engines: Engines, suffix: str, shown: Asked | None) -> tuple:
+    """What the page says, and the file."""
+    if shown is None:
+        return views.error("There is no answer to keep. Ask a question first."), gr.skip()
+    try:
+        made = receipt_of(shown, engines)
+    except ReceiptError as error:
+        return views.error(str(error)), gr.skip()
+    write: Callable[[Receipt], str] = Receipt.as_text if suffix == ".json" else receipt_view.page
+    return "", file_of(write(made), "medqa-receipt", suffix)
+
+
+def receipt_of(shown: Asked, engines: Engines) -> Receipt:
+    """Raises ReceiptError when the adapter is no longer the one that gave the answer."""
+    if shown.folder:
+        try:
+            changed = datetime.fromtimestamp((shown.folder / WEIGHTS).stat().st_mtime, UTC)
+        except OSError:
+            raise ReceiptError(f"The adapter {shown.adapter.name} is gone, so nothing can be kept of it.") from None
+        if changed > shown.when:
+            raise ReceiptError(
+                f"The adapter {shown.adapter.name} has been replaced since this answer: its run went on. Press Answer "
+                "again, then save."
+            )
+    made = made_by(engines.of(shown.answer.base), shown.adapter)
+    date = shown.when.isoformat(timespec="seconds")
+    scores = shown.answer.log_probabilities
+    return Receipt(shown.answer.question, scores, shown.explanation, made, date, dict(shown.probes))
+
+
+def check(engines: Engines, file: str) -> Iterator[str]:
+    from medqa.model import ModelError
+
+    yield views.note("Answering again …")
+    try:
+        receipt = read(Path(file))
+        adapter = adapter_here(receipt, engines.settings)
+        engine = engines.of(base_here(receipt, adapter, engines.settings))
+        yield receipt_view.checked(reproduce(receipt, engine, adapter))
+    except (ReceiptError, QuestionError, AdapterError, ModelError, HubError) as error:
+        yield views.error(str(error))

@@ -1,0 +1,163 @@
+"""Write several texts at once, in a thread of its own that steps them together. Knows nothing of questions."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+
+import torch
+from transformers import PreTrainedModel
+
+from medqa.batch import Batch, State, begin
+from medqa.model import Loaded, adapter_key
+from medqa.read_prompts import ReadPrompts
+
+TEXTS_AT_ONCE = 16
+# The thread ends when nobody has asked for so long, and is started anew by the next who does.
+IDLE_SECONDS = 10.0
+
+
+@dataclass(eq=False)
+class Text:
+    """One text being written. `tokens` carries token ids, or the exception that ended it."""
+
+    read: ReadPrompts
+    pending: list[int]
+    adapter: Path | None
+    key: str
+    network: PreTrainedModel | None
+    most: int
+    ends: frozenset[int]
+    tokens: SimpleQueue = field(default_factory=SimpleQueue)
+    done: bool = False
+
+    def take(self, token: int) -> None:
+        self.tokens.put(token)
+        self.most -= 1
+        self.done = self.done or self.most == 0 or token in self.ends
+
+    def fail(self, error: Exception) -> None:
+        self.tokens.put(error)
+        self.done = True
+
+
+class Writer:
+    """Texts with the same weights share a batch; batches take turns, one step each."""
+
+    def __init__(self, loaded: Loaded, ends: frozenset[int]) -> None:
+        self.loaded = loaded
+        self.ends = ends
+        self._waiting: deque[Text] = deque()
+        self._groups: list[_Group] = []
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def write(self, read: ReadPrompts, pending: list[int], adapter: Path | None, most: int) -> Iterator[int]:
+        """Token ids that follow the prompt read (one) and the pending tokens, greedily, each as it is chosen.
+
+        At most so many; an end token is the last. Closing the iterator ends the text. Raises what the network raised.
+        """
+        # Made here, in the thread of who waits for it: the other texts go on meanwhile.
+        network = self.loaded.copy_for_writing(adapter)
+        text = Text(read, pending, adapter, adapter_key(adapter), network, most, self.ends)
+        with self._changed:
+            self._waiting.append(text)
+            self._changed.notify()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True, name="writer")
+                self._thread.start()
+        try:
+            for _ in range(most):
+                token = text.tokens.get()
+                if isinstance(token, Exception):
+                    raise token
+                yield token
+                if token in self.ends:
+                    return
+        finally:
+            text.done = True
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._groups and not self._waiting:
+                    self._changed.wait(IDLE_SECONDS)
+                if not self._groups and not self._waiting:
+                    self._thread = None
+                    return
+                free = TEXTS_AT_ONCE - sum(len(group.texts) for group in self._groups)
+                joining = [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
+            for text in joining:
+                self._begin(text)
+            self._groups = [left for group in self._groups for left in self._stepped(group)]
+
+    def _begin(self, text: Text) -> None:
+        if text.done:
+            return
+        try:
+            with self._network(text) as network:
+                state, token = begin(network, text.read, text.pending)
+                text.take(token)
+                if text.done:
+                    return
+                same = next((group for group in self._groups if group.texts[0].key == text.key), None)
+                if same:
+                    same.join(text, state, token)
+                else:
+                    self._groups.append(_Group([text], [token], Batch([state])))
+        except Exception as error:  # whoever asked for this text reads it; the others go on
+            text.fail(error)
+
+    def _stepped(self, group: _Group) -> list[_Group]:
+        """The group after a step; none when all its texts are done, one for each text when they failed together."""
+        try:
+            with self._network(group.texts[0]) as network:
+                return group.stepped(network)
+        except Exception as error:  # one text's fault must not end the others: each goes on alone, and may fail alone
+            if len(group.texts) == 1:
+                group.texts[0].fail(error)
+                return []
+            with torch.inference_mode():
+                return [group.only([i]) for i in range(len(group.texts))]
+
+    @contextmanager
+    def _network(self, text: Text) -> Iterator[PreTrainedModel]:
+        if text.network is None:
+            with self.loaded.using(text.adapter) as network:
+                yield network
+        else:
+            with torch.inference_mode():
+                yield text.network
+
+
+class _Group:
+    """Texts with the same weights, the batch they are in, and the token of each to be read next."""
+
+    def __init__(self, texts: list[Text], tokens: list[int], batch: Batch) -> None:
+        self.texts = texts
+        self.tokens = tokens
+        self.batch = batch
+
+    def join(self, text: Text, state: State, token: int) -> None:
+        self.batch = Batch([*(self.batch.state(i) for i in range(len(self.texts))), state])
+        self.texts.append(text)
+        self.tokens.append(token)
+
+    def only(self, kept: list[int]) -> _Group:
+        batch = Batch([self.batch.state(i) for i in kept])
+        return _Group([self.texts[i] for i in kept], [self.tokens[i] for i in kept], batch)
+
+    def stepped(self, network: PreTrainedModel) -> list[_Group]:
+        going = [i for i, text in enumerate(self.texts) if not text.done]
+        if not going:
+            return []
+        group = self.only(going) if len(going) < len(self.texts) or self.batch.full else self
+        group.tokens = group.batch.step(network, group.tokens)
+        for text, token in zip(group.texts, group.tokens, strict=True):
+            text.take(token)
+        return [group]

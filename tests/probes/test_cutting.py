@@ -1,0 +1,139 @@
+import json
+
+import pytest
+
+from medqa.probes.cutting import ASKED, FINDING, LEAD, cut
+from medqa.settings import ROOT
+
+USMLE = ROOT.parent / "shared" / "data" / "medqa_usmle"
+ASKS = "What is the most likely diagnosis?"
+VIGNETTE = (
+    "A 45-year-old man presents with fever, chills, and a 3-day history of cough. He denies chest pain, vomiting, or "
+    "weight loss. His temperature is 39.5°C (103.1°F), blood pressure is 90/60 mm Hg, and pulse is 110/min. On "
+    f"physical examination, there is splenomegaly. Serum:\nNa+: 128 mEq/L\nK+: 3.5 mEq/L\n\n{ASKS}"
+)
+
+
+def together(made):
+    return made.before + "".join(piece.text + piece.after for piece in made.pieces)
+
+
+def left(stem, *off):
+    """The stem without the findings that begin with these words."""
+    found = cut(stem).findings
+    return cut(stem).without({next(i for i, text in enumerate(found) if text.startswith(words)) for words in off})
+
+
+def test_a_vignette_is_cut_into_its_findings():
+    assert cut(VIGNETTE).findings == (
+        "A 45-year-old man",
+        "fever",
+        "chills",
+        "a 3-day history of cough",
+        "chest pain",
+        "vomiting",
+        "weight loss",
+        "His temperature is 39.5°C (103.1°F)",
+        "blood pressure is 90/60 mm Hg",
+        "pulse is 110/min",
+        "On physical examination, there is splenomegaly",
+        "Na+: 128 mEq/L",
+        "K+: 3.5 mEq/L",
+    )
+    assert cut(VIGNETTE).asked == ASKS
+    assert [p.text for p in cut(VIGNETTE).pieces if p.kind == LEAD] == ["presents with", "He denies", "Serum:"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "findings"),
+    [
+        ("Dr. Rao sees him, e.g. on Mondays. He is well. Why?", ["Dr. Rao sees him", "e.g. on Mondays", "He is well"]),
+        ("Morphine 3.5 mg i.v. helps. E. coli grew. Why?", ["Morphine 3.5 mg i.v. helps", "E. coli grew"]),
+        ("He came at 8 a.m. He had fever. Why?", ["He came at 8 a.m", "He had fever"]),
+        ("cough. sodium 128 mEq/L, potassium 3.5 mEq/L. why?", ["cough", "sodium 128 mEq/L", "potassium 3.5 mEq/L"]),
+        ("1. Fever\n2. Cough\nWhich?", ["1. Fever", "2. Cough"]),
+        ("She says: “I am ill. I hurt.” He agrees. Why?", ["She says: “I am ill. I hurt.”", "He agrees"]),
+        ("Vitals: blood pressure, 128/75 mmHg; pulse, 77/min. Why?", ["blood pressure, 128/75 mmHg", "pulse, 77/min"]),
+        ("The count is 11,500 (normal, 4,500 to 11,000). Why?", ["The count is 11,500 (normal, 4,500 to 11,000)"]),
+        ("He has long, slender fingers. Why?", ["He has long, slender fingers"]),
+        ("Fever, nausea and vomiting. Why?", ["Fever", "nausea", "vomiting"]),
+        ("Blood count, urea, and electrolytes are normal. Why?", ["Blood count, urea, and electrolytes are normal"]),
+        ("The pain began today and has not improved. Why?", ["The pain began today", "has not improved"]),
+        ("It is 90/60 mm\nHg. It was\nhigher before. Why?", ["It is 90/60 mm\nHg", "It was\nhigher before"]),
+        ("The cervix is at 6 cm . He waits. Why?", ["The cervix is at 6 cm", "He waits"]),
+        ("A newborn girl is blue. Why?", ["A newborn girl is blue"]),
+    ],
+)  # fmt: skip
+def test_abbreviations_numbers_quotations_and_lists_are_cut_where_a_reader_would(stem, findings):
+    assert list(cut(stem).findings) == findings
+
+
+def test_a_finding_left_out_leaves_a_sentence_with_clean_spacing():
+    assert left(VIGNETTE, "fever").startswith(
+        "A 45-year-old man presents with chills, and a 3-day history of cough. He"
+    )
+    assert left(VIGNETTE, "chills").startswith("A 45-year-old man presents with fever, and a 3-day history")
+    assert left(VIGNETTE, "a 3-day").startswith("A 45-year-old man presents with fever, chills. He denies")
+    assert left(VIGNETTE, "A 45").startswith("Presents with fever, chills")
+    assert "weight loss. Blood pressure is 90/60 mm Hg, and pulse" in left(VIGNETTE, "His temp")
+    assert "Serum:\nK+: 3.5 mEq/L\n\nWhat" in left(VIGNETTE, "Na+")
+    assert f"Serum:\nNa+: 128 mEq/L\n\n{ASKS}" in left(VIGNETTE, "K+")
+
+
+def test_what_was_denied_stays_denied_until_all_of_it_is_left_out():
+    assert "He denies vomiting, or weight loss. His" in left(VIGNETTE, "chest")
+    assert "He denies weight loss. His" in left(VIGNETTE, "chest", "vomiting")
+    assert "cough. His temperature" in left(VIGNETTE, "chest", "vomiting", "weight")
+    habits = "He does not smoke, drinks, or uses drugs. Why?"  # as real vignettes have it
+    assert left(habits, "smoke") == "He does not drinks, or uses drugs. Why?"
+
+
+def test_a_heading_goes_when_nothing_is_left_below_it():
+    assert left(VIGNETTE, "Na+", "K+").endswith(f"there is splenomegaly.\n\n{ASKS}")
+
+
+def test_without_all_findings_only_what_is_asked_remains():
+    assert cut(VIGNETTE).without(range(13)) == ASKS
+
+
+@pytest.mark.parametrize(
+    ("stem", "asked"),
+    [
+        ("Which vitamin cures scurvy?", "Which vitamin cures scurvy?"),
+        ("Drug of choice for absence seizures is", "Drug of choice for absence seizures is"),
+        ("All are true of warfarin, except:", "All are true of warfarin, except:"),
+        ("If she is allergic to penicillin, which drug is given?", "which drug is given?"),
+        ("What is the diagnosis? (He also smokes.)", "What is the diagnosis?"),
+        ("fever", "fever"),
+        ("?", "?"),
+    ],
+)
+def test_what_is_asked_is_no_finding(stem, asked):
+    made = cut(stem)
+    assert made.asked == asked
+    assert sum(piece.kind == ASKED for piece in made.pieces) == 1
+
+
+def test_every_character_is_in_one_piece_or_in_the_glue_even_of_odd_texts():
+    odd = ("(" * 500, "a, " * 500, "\n" * 50 + "x", " . . ? ", "“" * 500, "\u00a0fever,\u00a0cough?\r\n", "has " * 500)
+    for stem in (VIGNETTE, *odd):
+        assert together(cut(stem)) == stem
+
+
+def test_real_vignettes_lose_no_character_and_each_finding_can_go():
+    path = USMLE / "validation.jsonl"
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    with path.open(encoding="utf-8") as file:
+        stems = [json.loads(line)["question"] for line in file]
+    for stem in stems:
+        made = cut(stem)
+        assert together(made) == stem
+        assert all(piece.text.strip() == piece.text != "" for piece in made.pieces)
+        for i, finding in enumerate(made.findings):
+            shorter = made.without({i})
+            assert len(shorter) <= len(stem) - len(finding) + 1
+            assert made.asked.rstrip("?.").casefold() in shorter.casefold()
+    long = [cut(stem) for stem in stems if 180 <= len(stem.split()) <= 230]
+    counts = sorted(sum(piece.kind == FINDING for piece in made.pieces) for made in long)
+    assert 15 <= counts[len(counts) // 2] <= 40

@@ -1,0 +1,125 @@
+import random
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from medqa.probes import Cancelled
+from medqa.probes.findings import LIMIT, findings, without
+from medqa.question import Question
+
+STEM = (
+    "A 60-year-old man has fatigue, pruritus after bathing, and splenomegaly. He smokes. Hemoglobin is 19 g/dL. "
+    "What is the diagnosis?"
+)
+CASE = Question(STEM, ("Polycythaemia vera", "Carbon monoxide", "Dehydration"))
+
+
+class Scorer:
+    """Stands in for an engine: `rule(question)` gives the log-probability of each option."""
+
+    def __init__(self, rule):
+        self.rule = rule
+        self.loaded = SimpleNamespace(name="a rule")
+
+    def score_many(self, questions, adapter, tokens_per_batch, given=()):
+        for i in reversed(range(len(questions))):  # an engine answers the longest first
+            yield i, self.rule(questions[i])
+
+
+def hangs_on(*words):
+    """A by 3 nats while any of the words is there, else B by 1."""
+    return Scorer(lambda q: (-1.0, -4.0, -9.0) if any(w in q.stem for w in words) else (-3.0, -2.0, -9.0))
+
+
+def test_exactly_the_finding_on_which_the_answer_hangs_has_its_known_influence():
+    found = findings(hangs_on("splenomegaly"), CASE)
+    assert found.cut.findings == (
+        "A 60-year-old man", "fatigue", "pruritus after bathing", "splenomegaly", "He smokes", "Hemoglobin is 19 g/dL",
+    )  # fmt: skip
+    assert (found.chosen, found.runner_up) == (0, 1)
+    assert found.influences == pytest.approx((0, 0, 0, 4, 0, 0))
+    assert found.deciding == (3,)
+    assert found.sentences[:3] == (
+        "A) Polycythaemia vera is chosen before B) Carbon monoxide by 3.00 in log-odds (20 times as probable).",
+        "“splenomegaly” has the most influence on the score: +4.00, towards A.",
+        "The choice changes without “splenomegaly” (B instead).",
+    )
+
+
+def test_two_findings_that_say_the_same_show_no_influence_each_and_the_limit_is_said():
+    found = findings(hangs_on("splenomegaly", "smokes"), CASE)
+    assert found.influences == pytest.approx([0] * 6)
+    assert found.deciding == ()
+    assert found.sentences[1:4] == (
+        "No finding, left out alone, moves the score noticeably.",
+        "The choice stays the same whichever finding is left out.",
+        LIMIT,
+    )
+    assert "when two say the same, each shows little influence" in LIMIT
+
+
+def test_switched_off_together_they_change_the_answer():
+    rule = hangs_on("splenomegaly", "smokes").rule
+    both = without(CASE, {3, 4})
+    assert rule(without(CASE, {3})) == rule(CASE) == rule(without(CASE, {4})) != rule(both)
+    assert both.stem == (
+        "A 60-year-old man has fatigue, pruritus after bathing. Hemoglobin is 19 g/dL. What is the diagnosis?"
+    )
+    assert (both.options, without(CASE, set())) == (CASE.options, CASE)
+
+
+def test_a_finding_that_speaks_against_the_choice_has_a_negative_influence():
+    found = findings(Scorer(lambda q: (-1.0, -2.0 if "smokes" in q.stem else -5.0, -9.0)), CASE)
+    assert found.influences == pytest.approx((0, 0, 0, 0, -3, 0))
+    assert found.sentences[1] == "“He smokes” has the most influence on the score: −3.00, away from A."
+
+
+def test_a_question_that_only_asks_has_nothing_to_leave_out_and_says_so():
+    found = findings(hangs_on("x"), Question("Which vitamin cures scurvy?", ("C", "D")))
+    assert found.left_out == ()
+    [said] = found.sentences
+    assert said.startswith("This question states no findings apart from what it asks")
+
+
+def test_progress_counts_the_variants_and_can_end_the_probe():
+    heard = []
+    findings(hangs_on("splenomegaly"), CASE, tell=lambda done, of: heard.append((done, of)))
+    assert heard == [(i, 7) for i in range(1, 8)]
+
+    def gone(done, of):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        findings(hangs_on("splenomegaly"), CASE, tell=gone)
+
+
+@pytest.mark.model
+def test_a_real_model_is_asked_each_shorter_question_as_if_it_were_asked_alone(loaded, make_adapter, tmp_path):
+    from medqa.engine import Engine
+
+    engine, adapter = Engine(loaded), make_adapter(tmp_path / "one", seed=1)
+    found = findings(engine, CASE, adapter)
+    assert found.whole.log_probabilities == pytest.approx(engine.score(CASE, adapter).log_probabilities, abs=1e-4)
+    for i, answer in enumerate(found.left_out):
+        alone = engine.score(without(CASE, {i}), adapter)
+        assert answer.log_probabilities == pytest.approx(alone.log_probabilities, abs=1e-4)
+
+
+@pytest.mark.model
+def test_100_words_take_under_two_seconds_of_the_processor_on_the_embedded_model():
+    from medqa import device, model
+    from medqa.engine import Engine
+    from medqa.settings import ASSETS
+
+    draw = random.Random(0)
+    words = ("fever", "cough", "rash", "pallor", "tremor", "jaundice")
+    stem = " ".join(f"He has {draw.choice(words)} and {draw.choice(words)} since day {i}." for i in range(13))
+    question = Question(f"A 60-year-old man is ill. {stem} What is the diagnosis?", CASE.options)
+    engine = Engine(model.load(str(ASSETS / "medqa-nano"), device.choose("cpu")))
+    engine.score(question)  # what is only slow once
+    began = time.process_time()
+    found = findings(engine, question)
+    # Not by the clock: other work on the machine must not fail this. Two cores share what is counted here.
+    assert time.process_time() - began < 2 * 2
+    assert len(found.left_out) >= 13

@@ -1,0 +1,136 @@
+import math
+from itertools import permutations
+from types import SimpleNamespace
+
+import pytest
+
+from medqa.probes import Cancelled
+from medqa.probes.order import arrangements, order
+from medqa.question import Question
+
+FOUR = Question("Which is in haemoglobin?", ("Iron", "Zinc", "Copper", "Lead"), answer=0)
+PREFERRED = (0.1, 0.7, 0.1, 0.1)
+
+
+class Scorer:
+    """Stands in for an engine: `rule(question)` gives the probability of each option."""
+
+    def __init__(self, rule):
+        self.rule = rule
+        self.loaded = SimpleNamespace(name="a rule")
+
+    def score_many(self, questions, adapter, tokens_per_batch, given=()):
+        for i in reversed(range(len(questions))):  # an engine answers the longest first
+            yield i, tuple(map(math.log, self.rule(questions[i])))
+
+
+def place_b(question):
+    """Whatever stands in place B gets 70 %."""
+    return PREFERRED[: len(question.options)]
+
+
+def content(question):
+    """Iron gets as much as all the others together, wherever it stands."""
+    weights = [len(question.options) - 1 if option == "Iron" else 1 for option in question.options]
+    return [weight / sum(weights) for weight in weights]
+
+
+def test_a_scorer_that_prefers_a_place_is_found_out_with_its_own_figures():
+    found = order(Scorer(place_b), FOUR)
+    assert found.choices == (1, 2, 3, 0)
+    assert found.survived == 1
+    assert found.averaged == pytest.approx([0.25] * 4)
+    assert found.by_position == pytest.approx(PREFERRED)
+    assert found.preferred_place == 1
+    holds, _, place = found.sentences
+    assert holds == (
+        "The choice does not hold: B) Zinc in 1 of 4 orders of the options, C) Copper in 1, D) Lead in 1, A) Iron in 1."
+    )
+    assert place == (
+        "The model leans towards place B in the list: whatever stood there got 70 % on average, 25 % would be even."
+    )
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_scorer_that_reads_only_the_content_survives_every_order_and_leans_to_no_place(many):
+    found = order(Scorer(content), FOUR, many=many)
+    assert found.survived == len(found.orders) == (24 if many else 4)
+    assert found.averaged == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6])
+    assert found.by_position == pytest.approx([0.25] * 4)
+    assert found.sentences == (
+        f"The choice holds: A) Iron in all {len(found.orders)} orders of the options. It can still be wrong.",
+        "Averaged over the orders A) Iron is still first, with 50 % (in the order asked: 50 %).",
+        "No preference for a place in the list is visible.",
+    )
+
+
+@pytest.mark.parametrize("options", range(2, 9))
+def test_a_strong_option_makes_no_place_look_preferred_however_many_options_there_are(options):
+    question = Question("Which?", ("Iron", *(f"option {i}" for i in range(1, options))))
+    for many in (False, True):
+        found = order(Scorer(content), question, many=many)
+        assert found.by_position == pytest.approx([1 / options] * options)
+        assert found.preferred_place is None
+
+
+def test_the_steadier_answer_may_be_another_one_than_the_order_asked_gives():
+    def half_and_half(question):
+        """Copper is right for it, but the first place adds something."""
+        weights = [3 if option == "Copper" else 1 for option in question.options]
+        weights[0] += 2.5
+        return [weight / sum(weights) for weight in weights]
+
+    found = order(Scorer(half_and_half), FOUR)
+    assert (found.choices[0], found.steadier_choice, found.survived) == (0, 2, 1)
+    assert found.sentences[1].startswith("Averaged over the orders C) Copper comes first, with ")
+    assert "place A" in found.sentences[2]
+
+
+def test_the_probabilities_are_those_of_the_original_options_in_every_order():
+    found = order(Scorer(content), FOUR, many=True)
+    for shares in found.probabilities:
+        assert shares == pytest.approx(found.probabilities[0])
+
+
+def test_rotations_put_every_option_once_in_every_place():
+    assert arrangements(4, many=False) == [(0, 1, 2, 3), (1, 2, 3, 0), (2, 3, 0, 1), (3, 0, 1, 2)]
+
+
+def test_on_demand_four_options_are_tried_in_all_24_orders():
+    orders = arrangements(4, many=True)
+    assert orders[0] == (0, 1, 2, 3)
+    assert sorted(orders) == sorted(permutations(range(4)))
+
+
+@pytest.mark.parametrize(("options", "count"), [(2, 2), (3, 6), (5, 20), (6, 24), (7, 21), (8, 24)])
+def test_on_demand_other_numbers_of_options_are_tried_in_up_to_24_different_orders(options, count):
+    orders = arrangements(options, many=True)
+    assert len(orders) == len(set(orders)) == count
+    assert orders[0] == tuple(range(options))
+    assert all(sorted(places) == list(range(options)) for places in orders)
+    assert orders == arrangements(options, many=True)
+
+
+def test_progress_counts_the_orders_and_can_end_the_probe():
+    heard = []
+    order(Scorer(content), FOUR, tell=lambda done, of: heard.append((done, of)))
+    assert heard == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+    def gone(done, of):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        order(Scorer(content), FOUR, tell=gone)
+
+
+@pytest.mark.model
+def test_a_real_model_is_asked_each_order_as_if_it_were_asked_alone(loaded, make_adapter, tmp_path):
+    from medqa.engine import Engine
+
+    engine, adapter = Engine(loaded), make_adapter(tmp_path / "one", seed=1)
+    found = order(engine, FOUR, adapter)
+    moved = Question(FOUR.stem, ("Copper", "Lead", "Iron", "Zinc"))
+    alone = engine.score(moved, adapter).probabilities
+    assert found.orders[2] == (2, 3, 0, 1)
+    assert found.probabilities[2] == pytest.approx([alone[2], alone[3], alone[0], alone[1]], abs=1e-4)
+    assert found.probabilities[0] == pytest.approx(engine.score(FOUR, adapter).probabilities, abs=1e-4)

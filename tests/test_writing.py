@@ -1,0 +1,217 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from medqa import batch as batches
+from medqa import engine as engines
+from medqa import model as models
+from medqa import writing
+from medqa.question import Question
+from medqa.read_prompts import Kept
+
+pytestmark = pytest.mark.model
+
+STEMS = (
+    "Which one is a drug?",
+    "A man of 70 years has a tremor at rest and walks with small steps. Why?",
+    "Which artery?",
+)
+CASES = [Question(stem, ("heparin", "marrow", "a lesion of the valve")) for stem in STEMS]
+TOKENS = 20
+
+
+@pytest.fixture(params=["copies", "shared network"])
+def engine(request, loaded, monkeypatch):
+    """Both ways of writing: with a network of its own for each adapter, and with the one that also scores."""
+    if request.param == "shared network":
+        monkeypatch.setattr(models, "COPIED_PARAMETERS", 0)
+    return engines.Engine(loaded, max_explanation_tokens=TOKENS)
+
+
+@pytest.fixture(scope="module")
+def adapters(make_adapter, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("adapters")
+    return [None, make_adapter(folder / "one", 1), make_adapter(folder / "two", 2, ("k_proj", "down_proj"))]
+
+
+def told(engine, question, adapter=None):
+    return list(engine.explain(engine.score(question, adapter), adapter))[-1].text
+
+
+def wait_until(condition):
+    until = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_texts_that_join_and_leave_at_any_time_are_what_each_is_alone(engine, adapters):
+    asked = [(question, adapter) for question in CASES for adapter in adapters]
+    alone = [told(engine, question, adapter) for question, adapter in asked]
+    assert len(set(alone)) == len(asked)
+    running, ended = {}, {}
+    for i, (question, adapter) in enumerate(asked):
+        running[i] = engine.explain(engine.score(question, adapter), adapter)
+        for one in running.values():
+            next(one)
+    for i, one in running.items():
+        ended[i] = list(one)[-1].text
+    assert list(ended.values()) == alone
+
+
+def test_everybody_reads_their_first_words_before_anybody_has_all(engine, adapters):
+    """All start at once; each piece is noted as it comes."""
+    answers = [engine.score(CASES[i % 3], adapters[i % 2]) for i in range(8)]
+    ready, came = threading.Barrier(8), []
+
+    def read(i):
+        ready.wait(10)
+        for piece in engine.explain(answers[i], adapters[i % 2]):
+            came.append((i, piece.ended or piece.cut))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read, range(8)))
+    first_end = next(place for place, (_, ended) in enumerate(came) if ended)
+    assert {i for i, _ in came[:first_end]} == set(range(8))
+
+
+def test_more_texts_than_seats_wait_and_are_all_written(engine, monkeypatch):
+    alone = [told(engine, question) for question in CASES]
+    monkeypatch.setattr(writing, "TEXTS_AT_ONCE", 2)
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda i: told(engine, CASES[i % 3]), range(6))) == alone * 2
+
+
+def test_a_reader_who_goes_away_frees_the_seat(engine, monkeypatch):
+    monkeypatch.setattr(writing, "TEXTS_AT_ONCE", 1)
+    engine.max_explanation_tokens = 5000
+    monkeypatch.setattr(engine._writer, "ends", frozenset())
+    endless = engine.explain(engine.score(CASES[0]))
+    next(endless)
+    endless.close()
+    engine.max_explanation_tokens = TOKENS
+    assert told(engine, CASES[1])
+    wait_until(lambda: engine._writer._groups == [])
+
+
+def test_a_fault_in_one_text_ends_that_one_alone(engine, monkeypatch):
+    """The network fails on every batch in which a token is read that only the second text has."""
+    choose, step, chosen = batches.choose, batches.Batch.step, []
+    monkeypatch.setattr(batches, "choose", lambda *given: chosen.append(choose(*given)) or chosen[-1])
+    alone, tokens = [], []
+    for question in CASES:
+        chosen.clear()
+        alone.append(told(engine, question))
+        tokens.append([token for [token] in chosen])
+    poison = next(token for token in tokens[1][2:-1] if token not in tokens[0] + tokens[2] + tokens[1][:2])
+
+    reading, failed = [], []
+
+    def noted(batch, network, read):
+        if not failed and len(read) == 1:
+            wait_until(lambda: len(engine._writer._waiting) == 2)
+        reading[:] = read
+        try:
+            return step(batch, network, read)
+        finally:
+            reading.clear()
+
+    def faulty(network, states):
+        if poison in reading:
+            failed.append(len(reading))
+            raise RuntimeError("no memory left")
+        return choose(network, states)
+
+    monkeypatch.setattr(batches.Batch, "step", noted)
+    monkeypatch.setattr(batches, "choose", faulty)
+    with ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(told, engine, question) for question in CASES]
+    assert failed == [3, 1]
+    assert (running[0].result(), running[2].result()) == (alone[0], alone[2])
+    with pytest.raises(RuntimeError, match="no memory left"):
+        running[1].result()
+    assert told(engine, CASES[0]) == alone[0]
+
+
+def test_an_adapter_that_vanishes_is_told_and_the_others_are_written_on(engine, adapters, make_adapter, tmp_path):
+    folder = make_adapter(tmp_path / "three", 3)
+    answer = engine.score(CASES[0], folder)
+    (folder / "adapter_model.safetensors").unlink()
+    with pytest.raises(OSError, match="adapter_model"):
+        list(engine.explain(answer, folder))
+    assert told(engine, CASES[0], adapters[1])
+
+
+def test_the_thread_ends_when_nobody_asks_and_the_next_asker_starts_it_anew(engine, monkeypatch):
+    monkeypatch.setattr(writing, "IDLE_SECONDS", 0.01)
+    first = told(engine, CASES[0])
+    wait_until(lambda: engine._writer._thread is None)
+    assert told(engine, CASES[0]) == first
+
+
+def test_a_text_longer_than_the_first_buffer_goes_on(engine, monkeypatch):
+    engine.max_explanation_tokens = 40
+    whole = told(engine, CASES[1])
+    monkeypatch.setattr(batches, "ROOM", 3)
+    assert told(engine, CASES[1]) == whole
+
+
+def test_layers_with_a_sliding_window_write_what_generate_writes(tiny_base, cpu, tokenizer, tmp_path):
+    """The windows are shorter than the prompt, and the two texts of different lengths share a batch."""
+    import torch
+    from transformers import AutoConfig, Qwen3ForCausalLM
+
+    from medqa.prompt import EXPLANATION_START, option_tokens
+
+    config = AutoConfig.from_pretrained(tiny_base)
+    config.use_sliding_window, config.sliding_window = True, 16
+    config.layer_types = ["full_attention", "sliding_attention"]
+    torch.manual_seed(3)
+    base = Qwen3ForCausalLM._from_config(config, attn_implementation="sdpa").eval()
+    engine = engines.Engine(models.Loaded("sliding", cpu, base, tokenizer), max_explanation_tokens=TOKENS)
+    answers = [engine.score(question) for question in CASES[:2]]
+    running = [engine.explain(answer) for answer in answers]
+    for one in running:
+        next(one)
+    for answer, one in zip(answers, running, strict=True):
+        prefix, remainders = option_tokens(answer.question, tokenizer)
+        start = tokenizer(EXPLANATION_START, add_special_tokens=False)["input_ids"]
+        ids = torch.tensor([prefix + remainders[answer.index] + start])
+        out = base.generate(input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=TOKENS)[
+            0, ids.shape[1] :
+        ]
+        expected = tokenizer.decode(out, skip_special_tokens=True).strip().removesuffix("\ufffd")
+        assert list(one)[-1].text == expected != ""
+
+
+def test_the_prompt_is_read_once_for_score_explanation_and_another_option(engine, adapters, monkeypatch):
+    read, times = engines.read_prompts, []
+    monkeypatch.setattr(engines, "read_prompts", lambda *given: times.append(given) or read(*given))
+    answer = engine.score(CASES[0], adapters[1])
+    shared = [list(engine.explain(answer, adapters[1], option))[-1] for option in (None, 0, 1, 2)]
+    assert len(times) == 1
+    for option, text in zip((None, 0, 1, 2), shared, strict=True):
+        fresh = engines.Engine(engine.loaded, max_explanation_tokens=TOKENS)
+        assert list(fresh.explain(answer, adapters[1], option))[-1] == text
+    assert len(times) == 5
+    engine.score(CASES[0], adapters[2])
+    assert len(times) == 6
+
+
+def test_what_was_read_is_kept_within_its_number_and_bytes():
+    class Read:
+        def __init__(self, size):
+            self.bytes = size
+
+    kept = Kept(most=3, most_bytes=100)
+    for key in "abc":
+        kept.put(key, Read(30))
+    assert kept.get("a")
+    kept.put("d", Read(30))
+    assert [bool(kept.get(key)) for key in "abcd"] == [True, False, True, True]
+    kept.put("e", Read(80))
+    assert [bool(kept.get(key)) for key in "abcde"] == [False, False, False, False, True]
+    kept.put("f", Read(101))
+    assert not any(kept.get(key) for key in "abcdef")
