@@ -63,7 +63,7 @@ class Batch:
 
 def begin(network: PreTrainedModel, read: ReadPrompts, tokens: Sequence[int]) -> tuple[State, int]:
     """Read these tokens after the one prompt that was read; what has been read, and the token chosen to go on with."""
-    cache = read.branch(torch.zeros(1, dtype=torch.long, device=network.device))
+    cache = read.branch()
     for layer in cache.layers:
         layer.keys, layer.values = layer.keys.to(network.dtype), layer.values.to(network.dtype)
     states = network.get_decoder()(

@@ -29,6 +29,10 @@ class Device:
         kind = {"rocm": "ROCm", "cuda": "CUDA", "cpu": "CPU"}[self.kind]
         return f"{kind} · {self.hardware} · {self.dtype_name}"
 
+    def badge_of(self, count: int) -> str:
+        """Of so many of them together."""
+        return f"{count} × {self.badge}" if count > 1 else self.badge
+
 
 @dataclass(frozen=True)
 class Memory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,13 +35,18 @@ class DisputeError(ValueError):
 
 @dataclass(frozen=True)
 class Dispute:
-    """`right`: 0-based index of the option held to be right, None when not said. `date`: ISO 8601."""
+    """`right`: 0-based index of the option held to be right, None when not said. `date`: ISO 8601, "" until kept."""
 
     receipt: Receipt
     verdict: str
     right: int | None = None
     words: str = ""
     date: str = ""
+
+    @property
+    def time(self) -> float:
+        """When it was kept, in Unix seconds."""
+        return datetime.fromisoformat(self.date).timestamp()
 
     def to_json(self) -> dict:
         return {
@@ -54,6 +60,7 @@ class Dispute:
     @classmethod
     def from_json(cls, values: dict) -> Dispute:
         right = receipts.index_of(values["right"])
+        datetime.fromisoformat(values["date"])  # refuses what is no date
         return cls(receipts.from_json(values["receipt"]), values["verdict"], right, values["words"], values["date"])
 
 
@@ -77,7 +84,8 @@ def checked(dispute: Dispute) -> Dispute:
 
 def keep(dispute: Dispute, runs: Path) -> None:
     """Append it, dated now, as one whole line. Any number of processes may. Raises DisputeError."""
-    values = checked(dispute).to_json() | {"date": datetime.now(UTC).isoformat(timespec="seconds")}
+    # As fine as the time of a run's events: a run counts the marks made before it.
+    values = checked(dispute).to_json() | {"date": datetime.now(UTC).isoformat(timespec="milliseconds")}
     line = json.dumps(values, ensure_ascii=False).encode() + b"\n"
     try:
         runs.mkdir(parents=True, exist_ok=True)
@@ -136,8 +144,9 @@ def read(runs: Path) -> list[Dispute]:
     return found
 
 
-def wrong_keys(runs: Path) -> list[Dispute]:
-    return [dispute for dispute in read(runs) if dispute.verdict == WRONG_KEY]
+def wrong_keys(runs: Path, until: float = math.inf) -> list[Dispute]:
+    """Those kept until this time, in Unix seconds."""
+    return [dispute for dispute in read(runs) if dispute.verdict == WRONG_KEY and dispute.time <= until]
 
 
 def as_jsonl(runs: Path) -> str:

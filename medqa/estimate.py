@@ -31,7 +31,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class Estimate:
-    """`seconds` is None where no run on this device has measured this base model; `measured_by` names the run."""
+    """`memory_bytes`: of each of the devices. `measured_by` names the run whose pace `seconds` goes by.
+
+    `seconds` is None where no run on as many of these devices has measured this base model.
+    """
 
     examples: int
     steps: int
@@ -39,6 +42,7 @@ class Estimate:
     memory_bytes: int
     seconds: float | None
     measured_by: str | None
+    devices: int = 1
 
 
 def estimate(spec: RunSpec, lengths: list[int], examples: int, shape: Shape, dtype: str, pace: Pace | None) -> Estimate:
@@ -53,12 +57,14 @@ def estimate(spec: RunSpec, lengths: list[int], examples: int, shape: Shape, dty
         memory_bytes=memory_bytes(spec, max(lengths), shape, dtype),
         seconds=tokens / pace.tokens_per_second if pace else None,
         measured_by=pace.run if pace else None,
+        devices=spec.devices,
     )
 
 
 def memory_bytes(spec: RunSpec, longest: int, shape: Shape, dtype: str) -> int:
-    """Weights, LoRA with gradients and AdamW's two moments (float32), and activations of one effective batch.
+    """Of each device: weights, LoRA with gradients and AdamW's two moments (float32), its share's activations.
 
+    The share is that of one effective batch; all the rest each device holds whole.
     Activations kept for the backward pass per token and layer: about 10 vectors of the hidden width and 4 of the MLP's,
     which is what Qwen3's block saves without recomputation; the logits count for a third of the positions in float32,
     twice (value and gradient).
@@ -66,7 +72,7 @@ def memory_bytes(spec: RunSpec, longest: int, shape: Shape, dtype: str) -> int:
     wide = BYTES[dtype]
     weights = shape.parameters * wide
     lora = shape.trainable * 4 * 4
-    positions = spec.batch_size * longest
+    positions = spec.batch_size / spec.devices * longest
     kept = positions * shape.layers * (10 * shape.hidden + 4 * shape.mlp) * wide
     logits = positions / 3 * shape.vocabulary * 4 * 2
     return round(weights + lora + kept + logits)
@@ -79,7 +85,10 @@ class Pace:
 
 
 def pace(base_model: str, device_badge: str, folder: Path) -> Pace | None:
-    """The speed of the newest run with this base model on this device that made at least ten steps."""
+    """The speed of the newest run with this base model that made at least ten steps on what the badge says.
+
+    Of a run that was resumed only what came after counts: it may have had other devices before.
+    """
     for run in runs.all_runs(folder):
         try:
             if run.spec.base_model != base_model:
@@ -87,8 +96,9 @@ def pace(base_model: str, device_badge: str, folder: Path) -> Pace | None:
         except runs.RunError:
             continue
         seen = runs.progress_of(run)
-        if seen.prepared.get("device") == device_badge and len(seen.steps) >= 10:
-            rates = sorted(step["tokens_per_second"] for step in seen.steps[1:])
+        steps = [step for step in seen.steps if step["step"] > seen.prepared.get("from_step", 0)]
+        if seen.prepared.get("device") == device_badge and len(steps) >= 10:
+            rates = sorted(step["tokens_per_second"] for step in steps[1:])
             return Pace(rates[len(rates) // 2], run.name)
     return None
 
@@ -136,7 +146,7 @@ def preview(spec: RunSpec, folder: Path, device: Device, shown: int = 3, sample:
         )
     if spec.precision != "auto":
         device = replace(device, dtype=getattr(torch, spec.precision))
-    speed = pace(spec.base_model, device.badge, folder)
+    speed = pace(spec.base_model, device.badge_of(spec.devices), folder)
     shape = shape_of(spec.base_model, spec.lora_rank, spec.target_modules)
     lengths = [len(example.input_ids) for example in kept]
     return Preview(

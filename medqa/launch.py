@@ -56,14 +56,18 @@ def start(spec: RunSpec, folder: Path) -> Run:
 
 
 def resume(run: Run, devices: int | None = None) -> None:
-    """Go on from the newest whole checkpoint, on as many devices as before or on another number of them.
+    """Go on from the newest whole checkpoint, on as many devices as its settings say or on another number.
 
-    Raises RunError when there is no checkpoint or the run is alive.
+    Raises RunError when there is no checkpoint or the run is alive, SpecError when so many can't share the batch.
     """
     if not run.checkpoints():
         raise RunError(f"The run {run.name} has no checkpoint to go on from. Start it again under another name.")
+    if devices is None:
+        devices = run.spec.devices
+    else:
+        checked(replace(run.spec, devices=devices))
     with runs.holding(run.folder.parent / ".device.lock", BUSY) as device_lock:
-        _spawn(run, device_lock, devices or run.spec.devices, again=True)
+        _spawn(run, device_lock, devices, again=True)
 
 
 def stop(run: Run) -> None:

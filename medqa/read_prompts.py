@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
+from peft.helpers import disable_input_dtype_casting
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
@@ -21,13 +23,23 @@ class ReadPrompts:
     cache: DynamicCache
     last: Tensor
 
-    def branch(self, rows: Tensor) -> DynamicCache:
-        """A cache of these prompts, repeats allowed, to go on from; the one kept here stays as it is."""
+    def branch(self) -> DynamicCache:
+        """A cache of these prompts to go on from; the one kept here stays as it is."""
         branch = copy.copy(self.cache)
         # A layer's tensors are replaced, not written into, as it grows: copying the layer object is enough.
         branch.layers = [copy.copy(layer) for layer in self.cache.layers]
-        branch.batch_select_indices(rows)
         return branch
+
+    def selected(self, rows: list[int]) -> ReadPrompts:
+        """These prompts, repeats allowed."""
+        cache, chosen = self.branch(), torch.tensor(rows, device=self.mask.device)
+        cache.batch_select_indices(chosen)
+        return ReadPrompts(self.mask[chosen], cache, self.last[chosen])
+
+    @property
+    def window(self) -> float:
+        """How many tokens every layer can look back on."""
+        return min((layer.sliding_window for layer in self.cache.layers if layer.is_sliding), default=math.inf)
 
     @property
     def bytes(self) -> int:
@@ -35,26 +47,31 @@ class ReadPrompts:
 
 
 def read_prompts(model: PreTrainedModel, prompts: Sequence[list[int]]) -> ReadPrompts:
-    ids, mask = padded(prompts, left=True, device=model.device)
+    ids, mask = _padded(prompts, model.device)
     cache = DynamicCache(config=model.config)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     # Without padding no mask is wanted: attention then takes its fastest path.
     needed = mask if min(map(len, prompts)) < ids.shape[1] else None
-    states = model.get_decoder()(
-        input_ids=ids, attention_mask=needed, position_ids=positions, past_key_values=cache, use_cache=True
-    ).last_hidden_state
+    states = states_of(model, input_ids=ids, attention_mask=needed, position_ids=positions, past_key_values=cache)
     return ReadPrompts(mask, cache, states[:, -1].clone())
 
 
-def padded(rows: Sequence[list[int]], left: bool, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ids and mask, both [rows, longest]; padded with token 0, which the mask hides."""
+def states_of(model: PreTrainedModel, **inputs: object) -> Tensor:
+    """What the decoder makes of many tokens at once; `past_key_values` grows by them."""
+    # As in training: LoRA's float32 matrices multiply in bfloat16 beside a bfloat16 base. Scores are then as close to
+    # those in float32 as without it, and come 1.3 times faster.
+    mixed = model.dtype == torch.bfloat16
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=mixed), disable_input_dtype_casting(model, mixed):
+        return model.get_decoder()(use_cache=True, **inputs).last_hidden_state
+
+
+def _padded(rows: Sequence[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ids and mask, both [rows, longest]; padded on the left with token 0, which the mask hides."""
     longest = max(map(len, rows))
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    mask = torch.zeros_like(ids)
+    ids, mask = torch.zeros(2, len(rows), longest, dtype=torch.long).unbind()
     for i, row in enumerate(rows):
-        where = slice(longest - len(row), longest) if left else slice(0, len(row))
-        ids[i, where] = torch.tensor(row)
-        mask[i, where] = 1
+        ids[i, longest - len(row) :] = torch.tensor(row)
+        mask[i, longest - len(row) :] = 1
     return ids.to(device), mask.to(device)
 
 

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from medqa import adapters, disputes
+from medqa import disputes
+from medqa.command_line import adapter_named, engine_on
 from medqa.export import ExportError
 from medqa.receipt import read
 from medqa.reproduce import adapter_here, base_here, reproduce
@@ -33,15 +34,9 @@ def receipt_command(chosen: argparse.Namespace, settings: Settings) -> int:
         adapter = adapter_here(receipt, settings)
         base = base_here(receipt, adapter, settings)
     else:
-        adapter = None if chosen.adapter == "base" else adapters.named(chosen.adapter, settings.runs)
+        adapter = adapter_named(chosen.adapter, settings)
         base = adapter.base if adapter else settings.base_model
-
-    from medqa import device, model
-    from medqa.engine import Engine
-
-    loaded = model.load(base, device.choose(settings.device))
-    engine = Engine(loaded, settings.max_question_tokens, settings.max_explanation_tokens)
-    result = reproduce(receipt, engine, adapter)
+    result = reproduce(receipt, engine_on(base, settings), adapter)
     print("\n".join(result.sentences))
     return 1 if result.answer_differs else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import threading
 import time
@@ -190,6 +191,11 @@ class Progress:
     @property
     def step(self) -> int:
         return self.steps[-1]["step"] if self.steps else 0
+
+    @property
+    def began(self) -> float:
+        """When the run's process first spoke, in Unix seconds; infinity before."""
+        return next((event["time"] for event in self.messages if event["event"] == "started"), math.inf)
 
     @property
     def best(self) -> dict | None:

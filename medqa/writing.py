@@ -119,11 +119,7 @@ class Writer:
             with self._network(group.texts[0]) as network:
                 return group.stepped(network)
         except Exception as error:  # one text's fault must not end the others: each goes on alone, and may fail alone
-            if len(group.texts) == 1:
-                group.texts[0].fail(error)
-                return []
-            with torch.inference_mode():
-                return [group.only([i]) for i in range(len(group.texts))]
+            return _apart(group, error)
 
     @contextmanager
     def _network(self, text: Text) -> Iterator[PreTrainedModel]:
@@ -161,3 +157,16 @@ class _Group:
         for text, token in zip(group.texts, group.tokens, strict=True):
             text.take(token)
         return [group]
+
+
+def _apart(group: _Group, error: Exception) -> list[_Group]:
+    """Each text in a group of its own; a single one, or all when there is no room even for that, fail."""
+    if len(group.texts) > 1:
+        try:
+            with torch.inference_mode():
+                return [group.only([i]) for i in range(len(group.texts))]
+        except Exception as second:  # most likely memory, which is what the first was too
+            error = second
+    for text in group.texts:
+        text.fail(error)
+    return []

@@ -4,13 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from medqa import launch
+from medqa import launch, runs
 from medqa.commands import main
 from medqa.runs import EventWriter, Run
 from medqa.settings import ROOT
+from tests.train.in_process import go_on, new_run
 
 pytestmark = pytest.mark.model
 
@@ -293,6 +295,62 @@ def test_training_in_the_foreground_ends_with_the_scores(said, tiny_base, questi
     assert f"mine-1: done at step 1, adapter in {tmp_path / 'runs' / 'mine-1' / 'adapter'}" in out
     assert "validation: before " in out
     assert "/3, after " in out
+
+
+@pytest.fixture
+def stopped_run(tiny_spec, tmp_path):
+    """A run of twelve steps, stopped after its first."""
+    run = new_run(tmp_path / "runs", replace(tiny_spec, name="mine-1", epochs=1, evaluations=1))
+    launch.stop(run)
+    assert go_on(run).status == "stopped"
+    return run
+
+
+def test_a_stopped_run_is_gone_on_with_to_its_end_and_then_no_more(said, stopped_run, on_one_cpu_thread):
+    code, out, error = said("resume", "mine-1")
+    seen = runs.progress_of(stopped_run)
+    assert code == 0, error
+    assert (seen.status, seen.prepared["from_step"], seen.step) == ("done", 1, seen.total_steps)
+    assert f"mine-1: done at step {seen.step}, adapter in {stopped_run.adapter}" in out
+    assert said("resume", "mine-1")[0] == 2
+    assert "mine-1 is done: there is nothing to go on with" in said("resume", "mine-1")[2]
+
+
+def test_a_run_is_gone_on_with_on_as_many_devices_as_its_settings_say_or_on_as_many_as_are_named(
+    said, stopped_run, monkeypatch
+):
+    asked = []
+
+    def resume(run, devices):
+        asked.append((run, devices))
+        EventWriter(run)("stopped", step=1)
+
+    monkeypatch.setattr(launch, "resume", resume)
+    assert said("resume", "mine-1")[0] == said("resume", "mine-1", "--devices", "2")[0] == 3
+    assert asked == [(stopped_run, None), (stopped_run, 2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("mine-2",), "There is no run “mine-2” in"),
+        (("mine-1", "--devices", "3"), "An effective batch of 4 can't be shared evenly by 3 devices"),
+        (("mine-1", "--devices", "0"), "Devices is 0; it should be from 1 to"),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_told_and_nothing_starts(said, stopped_run, arguments, sentence):
+    events = stopped_run.events_file.read_bytes()
+    code, out, error = said("resume", *arguments)
+    assert (code, out) == (2, "")
+    assert sentence in error
+    assert stopped_run.events_file.read_bytes() == events
+
+
+def test_a_run_without_a_checkpoint_is_not_gone_on_with(said, tiny_spec, tmp_path):
+    new_run(tmp_path / "runs", tiny_spec)
+    code, _, error = said("resume", tiny_spec.name)
+    assert code == 2
+    assert "has no checkpoint to go on from" in error
 
 
 @pytest.mark.parametrize(

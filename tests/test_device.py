@@ -37,7 +37,8 @@ def test_an_instinct_gpu_is_rocm_and_computes_bfloat16(machine):
     machine(gpu="AMD Instinct MI300X", hip="7.2.1")
     device = devices.choose("auto")
     assert (device.kind, device.torch_name, device.dtype) == ("rocm", "cuda", torch.bfloat16)
-    assert device.badge == "ROCm · AMD Instinct MI300X (gfx942) · bfloat16"
+    assert device.badge == device.badge_of(1) == "ROCm · AMD Instinct MI300X (gfx942) · bfloat16"
+    assert device.badge_of(8) == "8 × ROCm · AMD Instinct MI300X (gfx942) · bfloat16"
     assert "natively" in device.reason
 
 

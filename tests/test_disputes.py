@@ -2,13 +2,14 @@ import fcntl
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 
 from medqa import disputes
 from medqa.commands import main
-from medqa.disputes import FILE, MOST_CHARACTERS, VERDICTS, Dispute, DisputeError, keep, read
+from medqa.disputes import FILE, MOST_CHARACTERS, VERDICTS, Dispute, DisputeError, keep, read, wrong_keys
 from medqa.question import Explanation, Question
 from medqa.receipt import Made, Receipt
 from medqa.runs import all_runs
@@ -89,6 +90,15 @@ def test_a_writer_waits_for_another_to_finish_its_line(tmp_path):
     assert len(read(tmp_path)) == 2
 
 
+def test_wrong_keys_marked_until_a_time_are_told_from_those_marked_after(tmp_path):
+    keep(replace(MARK, words="before"), tmp_path)
+    between = time.time()
+    time.sleep(0.002)  # a mark's time is in whole milliseconds
+    keep(replace(MARK, words="after"), tmp_path)
+    assert [mark.words for mark in wrong_keys(tmp_path)] == ["before", "after"]
+    assert [mark.words for mark in wrong_keys(tmp_path, until=between)] == ["before"]
+
+
 def test_a_half_written_last_line_is_not_read_and_does_not_spoil_the_next(tmp_path):
     keep(MARK, tmp_path)
     with (tmp_path / FILE).open("a") as file:
@@ -102,8 +112,9 @@ def test_a_damaged_line_or_one_of_a_newer_version_hides_no_other(tmp_path):
     keep(MARK, tmp_path)
     newer = json.loads((tmp_path / FILE).read_text())
     newer["receipt"]["medqa_receipt"] += 1
+    undated = json.loads((tmp_path / FILE).read_text()) | {"date": "yesterday"}
     with (tmp_path / FILE).open("a") as file:
-        file.write("3\n\nnot json\n{}\n" + json.dumps(newer) + "\n")
+        file.write("3\n\nnot json\n{}\n" + json.dumps(newer) + "\n" + json.dumps(undated) + "\n")
     keep(MARK, tmp_path)
     assert len(read(tmp_path)) == 2
 

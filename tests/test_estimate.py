@@ -1,10 +1,11 @@
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 
 from medqa.datasets import DatasetError, load
-from medqa.estimate import estimate, memory_bytes, pace, preview, shape_of
+from medqa.estimate import Pace, estimate, memory_bytes, pace, preview, shape_of
 from medqa.model import ModelError
 from medqa.runs import EventWriter, Run
 from medqa.spec import ALL_LINEAR, RunSpec
@@ -121,6 +122,36 @@ def test_other_bases_other_devices_and_short_runs_measure_nothing(spec, cpu, tmp
     broken.mkdir()
     (broken / "spec.json").write_text("{")
     assert pace(spec.base_model, cpu.badge, tmp_path) is None
+
+
+def test_the_time_on_several_devices_is_that_of_a_run_on_as_many(spec, cpu, tmp_path):
+    finished_run(tmp_path, spec, cpu.badge, name="alone")
+    assert preview(replace(spec, devices=2), tmp_path, cpu).estimate.measured_by is None
+    finished_run(tmp_path, spec, f"2 × {cpu.badge}", tokens_per_second=900, name="two")
+    finished_run(tmp_path, spec, f"4 × {cpu.badge}", tokens_per_second=1600, name="four")
+    made = preview(replace(spec, devices=2), tmp_path, cpu).estimate
+    assert (made.measured_by, made.seconds, made.devices) == ("two", pytest.approx(made.tokens / 900), 2)
+    assert preview(spec, tmp_path, cpu).estimate.measured_by == "alone"
+
+
+def test_a_run_resumed_on_other_devices_has_the_pace_of_those_it_ended_on(spec, cpu, tmp_path):
+    run = finished_run(tmp_path, spec, f"2 × {cpu.badge}", steps=30, tokens_per_second=900)
+    shutil.copytree(run.folder, tmp_path / "soon")
+    for resumed, steps in ((run, 12), (Run(tmp_path / "soon"), 5)):
+        write = EventWriter(resumed)
+        write("prepared", from_step=30, total_steps=30 + steps, device=cpu.badge)
+        for step in range(31, 31 + steps):
+            write("step", step=step, loss=1.0, seconds=step, tokens_per_second=500)
+    assert pace(spec.base_model, cpu.badge, tmp_path) == Pace(500, "measured-1")
+    assert pace(spec.base_model, f"2 × {cpu.badge}", tmp_path) is None
+
+
+def test_each_of_several_devices_holds_the_model_and_its_share_of_the_batch(spec, tiny_base):
+    shape = shape_of(tiny_base, 8, ("q_proj",))
+    alone, shared = (memory_bytes(replace(spec, devices=n), 128, shape, "float32") for n in (1, 4))
+    held = memory_bytes(spec, 0, shape, "float32")
+    assert held > shape.parameters * 4
+    assert shared - held == pytest.approx((alone - held) / 4, abs=1)
 
 
 def test_fewer_examples_than_a_batch_are_not_counted_twice(spec, tiny_base):

@@ -6,29 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIGHT = [
-    "medqa.question",
-    "medqa.spec",
-    "medqa.runs",
-    "medqa.settings",
-    "medqa.launch",
-    "medqa.adapters",
-    "medqa.evaluate",
-    "medqa.prompt",
-    "medqa.paste",
-    "medqa.estimate",
-    "medqa.hub",
-    "medqa.scope",
-    "medqa.export",
-    "medqa.receipt",
-    "medqa.reproduce",
-    "medqa.disputes",
-    "medqa.gpus",
-    "medqa.ui.views",
-    "medqa.ui.charts",
-    "medqa.ui.run_views",
-    "medqa.ui.receipt_view",
-]
+# What computes. All else of the library loads in a moment; the page is there before its model.
+HEAVY = {f"medqa.{name}" for name in ("batch", "device", "engine", "model", "read_prompts", "writing")}
+VIEWS = ("views", "charts", "run_views", "receipt_view", "probe_views")
 
 
 def imported(text, package):
@@ -97,13 +77,39 @@ def test_what_carries_values_imports_nothing_that_loads_models_or_starts_process
     assert importers(f"medqa/{module}.py", "medqa.engine", "medqa.model", "medqa.device", "medqa.launch") == []
 
 
-def test_what_the_page_shows_first_loads_neither_torch_nor_transformers_nor_gradio():
+def modules(folder):
+    """Dotted names of all in a folder, in their order; a package goes by its own."""
+    found = [path.relative_to(ROOT).with_suffix("") for path in sorted(ROOT.glob(f"{folder}/**/*.py"))]
+    return [".".join(path.parts).removesuffix(".__init__") for path in found if path.name != "__main__"]
+
+
+def is_view(name):
+    return name.startswith(tuple(f"medqa.ui.{view}" for view in VIEWS))
+
+
+def loaded_by(names, libraries):
+    """The first of these modules, imported in turn, that loads one of the libraries; "" when none does."""
     code = (
         "import importlib, sys\n"
-        f"for name in {LIGHT}:\n"
+        f"for name in {names}:\n"
         "    importlib.import_module(name)\n"
-        "    loaded = [m for m in ('torch', 'transformers', 'peft', 'datasets', 'gradio') if m in sys.modules]\n"
+        f"    loaded = [m for m in {libraries} if m in sys.modules]\n"
         "    if loaded: sys.exit(f'{name} loads {loaded}')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stderr
+
+
+def test_what_does_not_compute_loads_neither_torch_nor_transformers_nor_gradio():
+    light = [name for name in modules("medqa") if name not in HEAVY and (".ui." not in name or is_view(name))]
+    assert {"medqa.trust", "medqa.probes.order", "medqa.probes.edits.age", "medqa.ui.probe_views.order"} < set(light)
+    assert loaded_by(light, ("torch", "transformers", "peft", "datasets", "gradio")) == ""
+
+
+def test_the_page_is_built_without_what_computes():
+    page = [name for name in modules("medqa/ui") if not is_view(name)]
+    assert "medqa.ui.page" in page
+    assert loaded_by(page, ("torch", "transformers", "peft", "datasets")) == ""
+
+
+def test_the_rule_finds_what_computes():
+    assert loaded_by(["medqa.question", "medqa.device"], ("torch", "gradio")) == "medqa.device loads ['torch']\n"

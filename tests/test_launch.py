@@ -161,6 +161,15 @@ def test_several_devices_are_started_by_accelerate_and_resumed_on_as_many_or_on_
     assert run.spec.devices == 8
 
 
+def test_devices_that_cannot_share_the_batch_resume_nothing(tmp_path, stand_in):
+    run = launch.start(SPEC, tmp_path)
+    stand_in()
+    with_checkpoint(run)
+    with pytest.raises(SpecError, match="An effective batch of 16 can't be shared evenly by 3 devices"):
+        launch.resume(run, 3)
+    assert not run.alive
+
+
 def test_a_process_that_dies_without_a_word_leaves_an_interrupted_run(tmp_path, stand_in):
     run = launch.start(SPEC, tmp_path)
     EventWriter(run)("started")

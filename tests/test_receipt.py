@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from medqa.question import Explanation, Question
-from medqa.receipt import FORMAT, MOST_BYTES, Made, Receipt, ReceiptError, from_json, read, told_name
+from medqa.receipt import FORMAT, MOST_BYTES, SOURCES, Made, Receipt, ReceiptError, from_json, read, told_name
+from medqa.settings import ROOT
+from tests.test_imports import imported
 
 MADE = Made("medqa-nano", "9860", "quick-1", "e281", "cpu", "2 cores", "float32", {"torch": "2.13.0"})
 RECEIPT = Receipt(
@@ -118,6 +120,18 @@ def test_a_file_that_is_not_there_or_far_too_large_is_refused(tmp_path):
     large.write_bytes(b" " * (MOST_BYTES + 1))
     with pytest.raises(ReceiptError, match="larger than 1 MB"):
         read(large)
+
+
+def test_all_that_the_engine_is_made_of_counts_as_source_of_an_answer():
+    """But for what says where files and devices are, and who comes next."""
+    folder, reached, ahead = ROOT / "medqa", set(), ["engine.py"]
+    while ahead:
+        file = ahead.pop()
+        reached.add(file)
+        names = imported((folder / file).read_text(encoding="utf-8"), ["medqa"])
+        files = {f"{name.split('.')[1]}.py" for name in names if name.startswith("medqa.")}
+        ahead += {name for name in files if (folder / name).is_file()} - reached
+    assert reached - {"settings.py", "hub.py", "device.py", "turns.py"} == set(SOURCES)
 
 
 def test_of_a_folder_a_receipt_tells_only_the_last_part(tmp_path):

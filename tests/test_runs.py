@@ -217,6 +217,12 @@ def test_what_comes_after_the_last_word_does_not_change_it():
     assert progress([{"event": "done"}, {"event": "note", "message": "bye"}], False, False).status == "done"
 
 
+def test_a_run_began_when_its_process_first_spoke_however_often_it_was_resumed():
+    turns = [{"event": name, "time": 10.0 + i} for i, name in enumerate(("started", "failed", "resumed", "started"))]
+    assert progress(turns, alive=True, has_checkpoint=True).began == 10.0
+    assert progress([], alive=True, has_checkpoint=False).began == float("inf")
+
+
 def test_the_scores_are_those_last_told():
     told = [{"event": "stopped", "scores": {"test": 1}}, {"event": "started"}, {"event": "done", "scores": {"test": 2}}]
     assert progress(told, False, False).scores == {"test": 2}

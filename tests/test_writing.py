@@ -8,6 +8,7 @@ from medqa import batch as batches
 from medqa import engine as engines
 from medqa import model as models
 from medqa import writing
+from medqa.prompt import EXPLANATION_START, option_tokens
 from medqa.question import Question
 from medqa.read_prompts import Kept
 
@@ -126,8 +127,9 @@ def test_a_fault_in_one_text_ends_that_one_alone(engine, monkeypatch):
 
     monkeypatch.setattr(batches.Batch, "step", noted)
     monkeypatch.setattr(batches, "choose", faulty)
+    answers = [engine.score(question) for question in CASES]
     with ThreadPoolExecutor(3) as pool:
-        running = [pool.submit(told, engine, question) for question in CASES]
+        running = [pool.submit(lambda answer: list(engine.explain(answer))[-1].text, answer) for answer in answers]
     assert failed == [3, 1]
     assert (running[0].result(), running[2].result()) == (alone[0], alone[2])
     with pytest.raises(RuntimeError, match="no memory left"):
@@ -158,30 +160,51 @@ def test_a_text_longer_than_the_first_buffer_goes_on(engine, monkeypatch):
     assert told(engine, CASES[1]) == whole
 
 
-def test_layers_with_a_sliding_window_write_what_generate_writes(tiny_base, cpu, tokenizer, tmp_path):
-    """The windows are shorter than the prompt, and the two texts of different lengths share a batch."""
+@pytest.fixture(scope="module")
+def sliding(tiny_base, cpu, tokenizer):
+    """A network whose second layer looks back on fewer tokens than the prompts have."""
     import torch
     from transformers import AutoConfig, Qwen3ForCausalLM
-
-    from medqa.prompt import EXPLANATION_START, option_tokens
 
     config = AutoConfig.from_pretrained(tiny_base)
     config.use_sliding_window, config.sliding_window = True, 16
     config.layer_types = ["full_attention", "sliding_attention"]
     torch.manual_seed(3)
     base = Qwen3ForCausalLM._from_config(config, attn_implementation="sdpa").eval()
-    engine = engines.Engine(models.Loaded("sliding", cpu, base, tokenizer), max_explanation_tokens=TOKENS)
-    answers = [engine.score(question) for question in CASES[:2]]
-    running = [engine.explain(answer) for answer in answers]
+    return engines.Engine(models.Loaded("sliding", cpu, base, tokenizer), max_explanation_tokens=TOKENS)
+
+
+def test_layers_with_a_sliding_window_score_as_without_a_cache(sliding, tokenizer):
+    import torch
+
+    together = dict(sliding.score_many(CASES))
+    for i, question in enumerate(CASES):
+        prefix, remainders = option_tokens(question, tokenizer)
+        plain = []
+        for ids in remainders:
+            with torch.inference_mode():
+                logits = sliding.loaded.base(input_ids=torch.tensor([prefix + ids])).logits[0]
+            steps = torch.log_softmax(logits, -1)[len(prefix) - 1 : -1]
+            plain.append(float(steps.gather(1, torch.tensor(ids)[:, None]).sum()))
+        assert together[i] == pytest.approx(plain, abs=1e-4)
+        assert sliding.score(question).log_probabilities == pytest.approx(plain, abs=1e-4)
+
+
+def test_layers_with_a_sliding_window_write_what_generate_writes(sliding, tokenizer):
+    """Two texts of different lengths share a batch."""
+    import torch
+
+    answers = [sliding.score(question) for question in CASES[:2]]
+    running = [sliding.explain(answer) for answer in answers]
     for one in running:
         next(one)
     for answer, one in zip(answers, running, strict=True):
         prefix, remainders = option_tokens(answer.question, tokenizer)
         start = tokenizer(EXPLANATION_START, add_special_tokens=False)["input_ids"]
         ids = torch.tensor([prefix + remainders[answer.index] + start])
-        out = base.generate(input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=TOKENS)[
-            0, ids.shape[1] :
-        ]
+        out = sliding.loaded.base.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=TOKENS
+        )[0, ids.shape[1] :]
         expected = tokenizer.decode(out, skip_special_tokens=True).strip().removesuffix("\ufffd")
         assert list(one)[-1].text == expected != ""
 

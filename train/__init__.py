@@ -4,10 +4,13 @@ __main__.py   says "started" before anything heavy loads; turns every failure in
 session.py    set up, train, save: the recipe as a story
 material.py   the data set, tokenised, and what is held out
 trainer.py    transformers.Trainer with the loss only where there are labels
+ranks.py      the processes that train one run together, one for each device
+fused.py      layers and loss in fewer passes over memory
+attention.py  attention on a CPU: written out for short rows, where SDPA's backward pass is slow
 reporting.py  events while training: steps, evaluations, checkpoints, stop
 saving.py     the finished adapter, its scores and its card
 best.py       the best adapter so far, kept where a resumed run finds it
-checkpoints.py drops what can't be resumed from, keeps the newest two
+checkpoints.py  drops what can't be resumed from, keeps the newest two
 failures.py   an exception to the sentence that says what happened and what to do
 pretrain.py   builds the embedded medqa-nano (a program of its own)
 reading.py    what medqa-nano reads: open text, and the handbook in many forms

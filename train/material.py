@@ -11,14 +11,12 @@ from transformers import PreTrainedTokenizerBase
 from medqa import datasets
 from medqa.datasets import held_out_split
 from medqa.datasets.rows import DatasetError, Loaded
-from medqa.device import Device
+from medqa.disputes import Dispute
 from medqa.prompt import Example, training_example
 from medqa.question import Question
 from medqa.runs import EventWriter
 from medqa.spec import RunSpec
 from train.reporting import HeldOut
-
-EVALUATION_TOKENS = {"cpu": 4096, "cuda": 65_536}
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,11 @@ class Material:
     held_out: HeldOut
 
 
-def prepare(spec: RunSpec, tokenizer: PreTrainedTokenizerBase, device: Device, write: EventWriter) -> Material:
-    """Load and tokenise. Raises DatasetError when nothing is left to train on."""
-    loaded = datasets.load(spec.dataset, "train", spec.rows, spec.seed, spec.cop_base, spec.disputed_rows)
+def prepare(
+    spec: RunSpec, tokenizer: PreTrainedTokenizerBase, write: EventWriter, wrong_keys: Sequence[Dispute]
+) -> Material:
+    """Load and tokenise. `wrong_keys`: the marks that count. Raises DatasetError when nothing is left to train on."""
+    loaded = datasets.load(spec.dataset, "train", spec.rows, spec.seed, spec.cop_base, spec.disputed_rows, wrong_keys)
     questions, examples = _fitting(loaded.questions, tokenizer, spec.max_length)
     if not questions:
         raise DatasetError(
@@ -40,18 +40,19 @@ def prepare(spec: RunSpec, tokenizer: PreTrainedTokenizerBase, device: Device, w
             "Raise the maximum length."
         )
     try:
-        held_out = _held_out(spec, tokenizer, EVALUATION_TOKENS[device.torch_name])
+        held_out = _held_out(spec, tokenizer, wrong_keys)
     except DatasetError as error:
         write("note", message=f"Accuracy is not measured in this run: {error}")
-        held_out = HeldOut([], [], 1)
+        held_out = HeldOut((), ())
     return Material(questions, examples, len(loaded.questions) - len(questions), loaded, held_out)
 
 
-def _held_out(spec: RunSpec, tokenizer: PreTrainedTokenizerBase, tokens_per_batch: int) -> HeldOut:
-    available = datasets.load(spec.dataset, held_out_split(spec.dataset), cop_base=spec.cop_base).questions
+def _held_out(spec: RunSpec, tokenizer: PreTrainedTokenizerBase, wrong_keys: Sequence[Dispute]) -> HeldOut:
+    split = held_out_split(spec.dataset)
+    available = datasets.load(spec.dataset, split, cop_base=spec.cop_base, wrong_keys=wrong_keys).questions
     # By a seed of its own: runs of different seeds are measured on the same questions.
     drawn = random.Random(0).sample(available, min(spec.evaluation_questions, len(available)))
-    return HeldOut(*_fitting(drawn, tokenizer, spec.max_length), tokens_per_batch)
+    return HeldOut(*_fitting(drawn, tokenizer, spec.max_length))
 
 
 def _fitting(

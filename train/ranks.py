@@ -62,7 +62,7 @@ def join(torch_name: str) -> None:
         if wanted > there:
             raise TrainingFailed(
                 f"{wanted} devices are asked for on this machine, and PyTorch sees {there} here. "
-                f"Start again with devices={there}."
+                f"Start again with devices={there}, or go on with: python -m medqa resume NAME --devices {there}"
             )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     # Counts and requests go over gloo, so that they never wait for the GPU.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from transformers import TrainerCallback
@@ -37,23 +38,22 @@ class Clock:
         return round(time.monotonic() + self.offset, 3)
 
 
+@dataclass(frozen=True)
 class HeldOut:
     """Held-out questions, scored the way the page answers them."""
 
-    def __init__(self, questions: Sequence[Question], examples: Sequence[Example], tokens_per_batch: int) -> None:
-        self.questions = questions
-        self.examples = examples
-        self.tokens_per_batch = tokens_per_batch
+    questions: tuple[Question, ...]
+    examples: tuple[Example, ...]
 
     @torch.inference_mode()
-    def measure(self, model, tokenizer) -> dict:
+    def measure(self, model, tokenizer, tokens_per_batch: int) -> dict:
         """`correct`, `total`, the mean `loss` per labelled token in nats, and the record of how sure the model was.
 
         Each rank does its share.
         """
         was_training = model.training
         model.eval()
-        share = ranks.together(lambda: self._measure_share(model, tokenizer))
+        share = ranks.together(lambda: self._measure_share(model, tokenizer, tokens_per_batch))
         model.train(was_training)
         loss, tokens, *certainties = ranks.total(*share)
         return {
@@ -63,14 +63,14 @@ class HeldOut:
             "certainty": trust.record(self.questions, certainties),
         }
 
-    def _measure_share(self, model, tokenizer) -> tuple[float, ...]:
+    def _measure_share(self, model, tokenizer, tokens_per_batch: int) -> tuple[float, ...]:
         """Summed loss, labelled tokens, and the certainty of every question: 0 for those of the other ranks."""
         mine = slice(ranks.number(), None, ranks.count())
         certainties = [0.0] * len(self.questions)
-        certainties[mine] = score_certainties(model, tokenizer, self.questions[mine], self.tokens_per_batch)
+        certainties[mine] = score_certainties(model, tokenizer, self.questions[mine], tokens_per_batch)
         examples = self.examples[mine]
         loss, tokens = 0.0, 0
-        for batch in length_batches([len(e.input_ids) for e in examples], self.tokens_per_batch):
+        for batch in length_batches([len(e.input_ids) for e in examples], tokens_per_batch):
             inputs = collate([examples[i] for i in batch])
             inputs = {name: inputs[name].to(model.device) for name in ("input_ids", "labels")}
             loss += label_loss(model, inputs).item()

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
 from transformers.pytorch_utils import Conv1D
 
 from medqa import device as devices
+from medqa import disputes
 from medqa.datasets import fingerprint, held_out_split
 from medqa.device import Device
 from medqa.model import load_base, load_tokenizer, revision
@@ -24,11 +25,13 @@ from train.best import Best
 from train.checkpoints import drop_unusable
 from train.failures import TrainingFailed, is_out_of_memory
 from train.fused import fuse
-from train.material import EVALUATION_TOKENS, Material, prepare
+from train.material import Material, prepare
 from train.reporting import Clock, Reporter
 from train.saving import control_scores, held_out_certainty, held_out_scores, recover_renamed_adapter, save_adapter
 from train.trainer import Examples, LabelTrainer, LengthSortedSampler
 
+# Read at once when measuring, where memory was enough for the whole batch.
+EVALUATION_TOKENS = {"cpu": 4096, "cuda": 65_536}
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets")
 
 
@@ -47,7 +50,8 @@ def train(run: Run, write: EventWriter) -> None:
     before = _recorded(run)
     clock = Clock(before.steps[-1]["seconds"] if before.steps else 0.0)
     tokenizer = load_tokenizer(spec.base_model)
-    material = prepare(spec, tokenizer, device, write)
+    # Those made since the run began are left to the next one: all ranks, and the run resumed, have the same rows.
+    material = prepare(spec, tokenizer, write, disputes.wrong_keys(run.folder.parent, before.began))
     session = Session(run, write, spec, device, tokenizer, material, clock)
 
     micro_batch = share = _rows_of_each_rank(spec)
@@ -91,16 +95,14 @@ class Session:
     def attempt(self, micro_batch: int) -> None:
         """Train from the newest whole checkpoint, or the start, to the end or until asked to stop; save the best."""
         set_seed(self.spec.seed)
-        self.material.held_out.tokens_per_batch = (
-            EVALUATION_TOKENS[self.device.torch_name] * micro_batch // _rows_of_each_rank(self.spec)
-        )
+        evaluation_tokens = EVALUATION_TOKENS[self.device.torch_name] * micro_batch // _rows_of_each_rank(self.spec)
         model = _with_lora(self.spec, self.device)
         checkpoint = next(iter(self.run.checkpoints()), None)
         from_step = int(checkpoint.name.split("-")[1]) if checkpoint else 0
         total = self.spec.steps(len(self.material.examples))
         self.write("prepared", from_step=from_step, total_steps=total, **self._facts(model, micro_batch))
         best = Best(self.run, model, _recorded(self.run).evaluations)
-        reporter = self._reporter(model, best, total)
+        reporter = self._reporter(model, best, total, evaluation_tokens)
         trainer = LabelTrainer(
             model=model,
             args=_arguments(self.run, self.spec, self.device, total, micro_batch),
@@ -116,14 +118,14 @@ class Session:
         else:
             trainer._load_from_checkpoint(str(checkpoint), model)
         if ranks.first():
-            self._finish(model, best, reporter.stopped)
+            self._finish(model, best, reporter.stopped, evaluation_tokens)
 
-    def _reporter(self, model: PeftModel, best: Best, total: int) -> Reporter:
+    def _reporter(self, model: PeftModel, best: Best, total: int, evaluation_tokens: int) -> Reporter:
         held_out = self.material.held_out
 
         def measure(step: int) -> dict:
             with nullcontext() if step else model.disable_adapter():
-                return held_out.measure(model.get_base_model(), self.tokenizer)
+                return held_out.measure(model.get_base_model(), self.tokenizer, evaluation_tokens)
 
         reporter = Reporter(
             self.run,
@@ -142,7 +144,7 @@ class Session:
         trainable, parameters = model.get_nb_trainable_parameters()
         examples = self.material.examples
         return {
-            "device": _badge(self.device),
+            "device": self.device.badge_of(ranks.count()),
             "device_reason": self.device.reason,
             "rows": len(examples),
             "left_out": self.material.loaded.skipped_by_reason,
@@ -156,14 +158,13 @@ class Session:
             "micro_batch": micro_batch,
         }
 
-    def _finish(self, model: PeftModel, best: Best, stopped: bool) -> None:
+    def _finish(self, model: PeftModel, best: Best, stopped: bool, evaluation_tokens: int) -> None:
         recorded = _recorded(self.run)
         step = best.restore() or recorded.step
         scores = held_out_scores(self.spec, recorded, step)
         certainty = held_out_certainty(self.spec, recorded, step)
         if not stopped:
-            per_batch = self.material.held_out.tokens_per_batch
-            controls = control_scores(self.spec, model.eval(), self.tokenizer, per_batch)
+            controls = control_scores(self.spec, model.eval(), self.tokenizer, evaluation_tokens)
             scores, certainty = scores | controls[0], certainty | controls[1]
         card = {
             "base_model": self.spec.base_model,
@@ -179,15 +180,11 @@ class Session:
             "seconds": self.clock.seconds,
             "scores": scores,
             "certainty": certainty,
-            "device": _badge(self.device),
+            "device": self.device.badge_of(ranks.count()),
             "versions": {name: version(name) for name in PACKAGES},
         }
         save_adapter(self.run, model, card, self.material.questions)
         self.write("stopped" if stopped else "done", step=recorded.step, seconds=self.clock.seconds, scores=scores)
-
-
-def _badge(device: Device) -> str:
-    return f"{ranks.count()} × {device.badge}" if ranks.count() > 1 else device.badge
 
 
 def _evaluation_steps(spec: RunSpec, total: int) -> frozenset[int]:

@@ -14,10 +14,11 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medqa import disputes
 from medqa.datasets import disputed, medmcqa, medqa_usmle, upload
 from medqa.datasets.rows import (
     STEM_CHARACTERS,
@@ -29,7 +30,9 @@ from medqa.datasets.rows import (
     without,
     without_repeats,
 )
+from medqa.disputes import Dispute
 from medqa.question import Question
+from medqa.settings import from_environment
 
 __all__ = ["NAMES", "DatasetError", "Loaded", "Skipped", "fingerprint", "held_out_split", "load"]
 
@@ -65,17 +68,22 @@ def load(
     seed: int = 0,
     cop_base: int | None = None,
     disputed_rows: str = "keep",
+    wrong_keys: Sequence[Dispute] | None = None,
 ) -> Loaded:
     """Questions of a built-in data set or of a local file or folder. Raises DatasetError.
 
     `limit`: a shuffle with `seed`, then the first so many; None is all of them in their order.
     `cop_base`: 0 or 1 states how numeric keys count; None reads it from the rows.
     `disputed_rows`: "leave out" those whose key somebody has marked wrong, before any are drawn; or "keep" them.
+    `wrong_keys`: the marks that count; None is all there are now in the folder of runs.
     Questions asked twice are left out, and those of "train" that are also in "validation".
     """
-    loaded = _load_handbook(split) if name == "handbook" else _load_rows(name, split, cop_base)
-    if disputed_rows == "leave out" and name != "disputes":
-        loaded = without(loaded, disputed.marked(), "disputed key")
+    left_out = disputed_rows == "leave out" and name != "disputes"
+    if wrong_keys is None and (left_out or name == "disputes"):
+        wrong_keys = disputes.wrong_keys(from_environment().runs)
+    loaded = _load_handbook(split) if name == "handbook" else _load_rows(name, split, cop_base, wrong_keys)
+    if left_out:
+        loaded = without(loaded, disputed.marked(wrong_keys), "disputed key")
     shown = name if name in NAMES else Path(name).name  # a visitor is not told where the server keeps its files
     if not loaded.questions:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in loaded.skipped_by_reason.items())
@@ -105,11 +113,11 @@ def _load_handbook(split: str) -> Loaded:
     return without_repeats(Loaded(tuple(handbook.questions(split))))
 
 
-def _load_rows(name: str, split: str, cop_base: int | None) -> Loaded:
+def _load_rows(name: str, split: str, cop_base: int | None, wrong_keys: Sequence[Dispute] | None) -> Loaded:
     if split not in SPLITS:
         raise DatasetError(f"{name} has no split {split}. It has {', '.join(SPLITS)}.")
     if name == "disputes":
-        return _part(disputed.corrected(), split, name)
+        return _part(disputed.corrected(wrong_keys), split, name)
     if name in NAMES:
         return _load_built_in(name, split, cop_base)
     path = Path(name).expanduser()

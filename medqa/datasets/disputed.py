@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 
-from medqa import disputes
 from medqa.datasets.rows import DatasetError, Identity, Loaded, collected, identity, skipped
+from medqa.disputes import Dispute
 from medqa.question import Question
-from medqa.settings import from_environment
 
 
-def marked() -> frozenset[Identity]:
-    return frozenset(identity(mark.receipt.question) for mark in disputes.wrong_keys(from_environment().runs))
+def marked(wrong_keys: Iterable[Dispute]) -> frozenset[Identity]:
+    return frozenset(identity(mark.receipt.question) for mark in wrong_keys)
 
 
-def corrected() -> Loaded:
+def corrected(wrong_keys: Iterable[Dispute]) -> Loaded:
     """Where two marks give different keys none is taken. Raises DatasetError when no key was given at all.
 
     Without an explanation: the one on record is the model's, for another option.
     """
     marks: dict[Identity, list[Question]] = defaultdict(list)
-    for number, mark in enumerate(disputes.wrong_keys(from_environment().runs), 1):
+    for number, mark in enumerate(wrong_keys, 1):
         if mark.right is not None:
             question = replace(mark.receipt.question, answer=mark.right, source=f"disputes:{number}")
             marks[identity(question)].append(question)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medqa.probes import Tell, unheard
-from medqa.probes.scoring import answers
+from medqa.probes.scoring import answers, written_together
 from medqa.prompt import ANSWER_START
 from medqa.question import Answer, Explanation, Question, percent_text
 
@@ -148,22 +147,14 @@ def explanation(
     without = answer.probabilities
     other = max((i for i in range(len(without)) if i != answer.index), key=without.__getitem__)
     of = TEXTS + SCORINGS
-    if not written:
-        written = _last(engine.explain(answer, adapter), lambda: tell(0, of))
-    defended = islice(engine.explain(answer, adapter, option=other), MOST_DEFENCE_TOKENS)
-    written, defence = map(without_answer_line, (written, _last(defended, lambda: tell(1, of))))
-    texts = [written, first_half(written), defence]
+    own = [Explanation(written)] if written else engine.explain(answer, adapter)
+    defence = islice(engine.explain(answer, adapter, option=other), MOST_DEFENCE_TOKENS)
+    whole = written_together([own, defence], lambda whole: tell(whole, of))
+    written, defended = (without_answer_line(text.text) for text in whole)
+    texts = [written, first_half(written), defended]
     scored = answers(engine, [question] * SCORINGS, adapter, lambda done, _: tell(TEXTS + done, of), texts)
     readings = [Reading(text, read.probabilities) for text, read in zip(texts, scored, strict=True)]
     return Carried(question, other, Reading("", without), *readings)
-
-
-def _last(pieces: Iterable[Explanation], told: Callable[[], None]) -> str:
-    text = ""
-    for piece in pieces:
-        told()
-        text = piece.text
-    return text
 
 
 def without_answer_line(text: str) -> str:

@@ -64,7 +64,7 @@ class Findings:
         if not self.left_out:
             return (f"This question states no findings apart from what it asks, so nothing can be left out. {kept}",)
         margin = log_odds(self.whole, self.chosen, self.runner_up)
-        chosen, runner_up = named(self.whole.question, self.chosen), named(self.whole.question, self.runner_up)
+        chosen, runner_up = self.whole.question.named(self.chosen), self.whole.question.named(self.runner_up)
         lead = f"{chosen} is chosen before {runner_up} by {margin:.2f} in log-odds ({odds(margin)})."
         return lead, self._strongest(), self._decides(), LIMIT, kept
 
@@ -103,10 +103,6 @@ def without(question: Question, off: Collection[int]) -> Question:
 
 def log_odds(answer: Answer, option: int, other: int) -> float:
     return answer.log_probabilities[option] - answer.log_probabilities[other]
-
-
-def named(question: Question, option: int) -> str:
-    return f"{LETTERS[option]}) {question.options[option]}"
 
 
 def signed(nats: float) -> str:

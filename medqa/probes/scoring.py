@@ -1,13 +1,13 @@
-"""Variants of a question to answers, in batches small enough to report progress and to be cancelled between them."""
+"""What probes ask of the engine: many answers, several texts. Told of progress, and so cancelled, in between."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medqa.probes import Tell
-from medqa.question import Answer, Question
+from medqa.question import Answer, Explanation, Question
 
 if TYPE_CHECKING:
     from medqa.engine import Engine
@@ -24,3 +24,21 @@ def answers(
         found[i] = Answer(questions[i], scores, engine.loaded.name)
         tell(done, len(questions))
     return found
+
+
+def written_together(texts: Sequence[Iterable[Explanation]], told: Callable[[int], None]) -> list[Explanation]:
+    """The whole of each text. They take turns piece by piece: the engine steps texts that grow at the same time as one.
+
+    `told` hears before each piece how many are whole.
+    """
+    whole = [Explanation("") for _ in texts]
+    growing = dict(enumerate(map(iter, texts)))
+    while growing:
+        for i, pieces in list(growing.items()):
+            told(len(texts) - len(growing))
+            piece = next(pieces, None)
+            if piece is None:
+                del growing[i]
+            else:
+                whole[i] = piece
+    return whole

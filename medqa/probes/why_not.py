@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medqa.probes import Tell, unheard
-from medqa.probes.findings import LIMIT, SLIGHT, Findings, findings, log_odds, named, odds, signed
+from medqa.probes.findings import LIMIT, SLIGHT, Findings, findings, log_odds, odds, signed
+from medqa.probes.scoring import written_together
 from medqa.question import LETTERS, Answer, Explanation, Question, QuestionError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class WhyNot:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        chosen, option = named(self.question, self.findings.chosen), named(self.question, self.option)
+        chosen, option = self.question.named(self.findings.chosen), self.question.named(self.option)
         letter = LETTERS[self.findings.chosen]
         said = [f"{option} lies {self.margin:.2f} in log-odds behind {chosen}: {letter} is {odds(self.margin)}."]
         if self.pulls:
@@ -110,7 +111,7 @@ def why_not(
     scored = scored or findings(engine, question, adapter, tell=tell)
     option = scored.runner_up if option is None else option
     if option == scored.chosen:
-        raise QuestionError(f"{named(question, option)} is what the model chose. Ask about another option.")
+        raise QuestionError(f"{question.named(option)} is what the model chose. Ask about another option.")
     if defended is None:
         defended = defences(engine, scored.whole, adapter, tell=tell)
     return WhyNot(option, scored, tuple(defended))
@@ -125,15 +126,12 @@ def defences(
     own: Explanation | None = None,
 ) -> tuple[Explanation, ...]:
     """What the model writes for each option when made to defend it. `own`: that of its choice, when it is there."""
-    options = len(answer.question.options)
-    written = []
-    for option in range(options):
-        defence = own if option == answer.index and own else Explanation("")
-        for piece in () if defence is own else engine.explain(answer, adapter, option=option):
-            tell(option, options)
-            defence = piece
-        written.append(defence)
-    return tuple(written)
+    options = range(len(answer.question.options))
+    texts = [
+        [own] if own and option == answer.index else engine.explain(answer, adapter, option=option)
+        for option in options
+    ]
+    return tuple(written_together(texts, lambda whole: tell(whole, len(options))))
 
 
 def _own_words(text: str, options: Sequence[str]) -> frozenset[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 import gradio as gr
 
@@ -14,6 +13,7 @@ from medqa.runs import EventReader, Progress, Run, RunError
 from medqa.settings import Settings
 from medqa.spec import PRESETS, SpecError
 from medqa.ui import charts, run_views, views
+from medqa.ui.downloads import file_of
 from medqa.ui.spec_form import check_allowed, form, from_preset, keep_upload, spec_of
 
 POLL_SECONDS = 1.0
@@ -154,15 +154,7 @@ def export_file(settings: Settings, run_name: str | None) -> tuple:
         return views.error(str(error)), gr.skip()
     if settings.public:
         record = export.without_folders(record)
-    file = _exports() / f"{run.name}.json"
-    export.write_json(record, file)
-    return "", str(file)
-
-
-@lru_cache(maxsize=1)
-def _exports() -> Path:
-    """One folder per server, one file per run: clicks don't fill the disk."""
-    return Path(mkdtemp(prefix="medqa-exports-"))
+    return "", file_of(export.as_json(record), run.name, ".json")
 
 
 def panel_of(settings: Settings, run_name: str | None, chosen: list[str], already: tuple) -> list:

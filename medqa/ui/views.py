@@ -129,11 +129,12 @@ def preview(made: Preview) -> str:
 
 def _estimate(made: Preview) -> str:
     e = made.estimate
-    memory = f"about {e.memory_bytes / 2**30:.1f} GB memory"
+    several = e.devices > 1
+    memory = f"about {e.memory_bytes / 2**30:.1f} GB memory{' on each device' if several else ''}"
     time = (
         f"about {clock(e.seconds)} by the pace of {e.measured_by}"
         if e.seconds
-        else "time not yet measured on this device"
+        else f"time not yet measured on {f'{e.devices} devices' if several else 'this device'}"
     )
     said = [f"{e.examples:,} examples, {e.steps:,} steps, about {e.tokens:,} tokens, {memory}; {time}."]
     if made.cut:

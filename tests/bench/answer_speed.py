@@ -4,8 +4,8 @@
     python tests/bench/answer_speed.py [--model medqa-nano|27m|1.7b|FOLDER] [--adapter FOLDER] [--rounds 5]
 
 One JSON line per figure. Peers take turns, each round another one first, and the ratios are medians over the rounds of
-ours to theirs in the same round, so that a busy machine slows both. 27m and 1.7b are Qwen3 models of random weights built
-on the spot; without `--adapter` the adapter has random weights and the quick demo's layers.
+ours to theirs in the same round, so that a busy machine slows both. 27m and 1.7b are Qwen3 models of random weights
+built on the spot; without `--adapter` the adapter has random weights and the quick demo's layers.
 
 Scoring, questions per second, base model alone, tokenising included:
 - ours: Engine.score_many, the whole answer string of every option.
@@ -29,11 +29,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from statistics import median
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -75,12 +75,18 @@ def main() -> None:
             save_random_model(chosen.model, Path(base))
         adapter = chosen.adapter or random_adapter(base, device, Path(folder, "adapter"))
         engine = Engine(models.load(base, device), max_explanation_tokens=chosen.tokens)
-        questions = list(
-            islice(datasets.load(chosen.data, held_out_split(chosen.data)).questions, chosen.questions)
-        )  # fmt: skip
-        say("setting", model=chosen.model, device=device.badge, threads=torch.get_num_threads(), torch=torch.__version__,
-            questions=len(questions), tokens=chosen.tokens, dataset=chosen.data,
-            adapter="given" if chosen.adapter else "random")  # fmt: skip
+        questions = list(datasets.load(chosen.data, held_out_split(chosen.data)).questions)[: chosen.questions]
+        say(
+            "setting",
+            model=chosen.model,
+            device=device.badge,
+            threads=torch.get_num_threads(),
+            torch=torch.__version__,
+            questions=len(questions),
+            tokens=chosen.tokens,
+            dataset=chosen.data,
+            adapter="given" if chosen.adapter else "random",
+        )
         for name in chosen.only:
             MEASUREMENTS[name](engine, adapter, questions, chosen.rounds)
 
@@ -179,24 +185,23 @@ def writing(engine: Engine, adapter: Path, questions: list[Question], rounds: in
     engine._ends = engine._writer.ends = frozenset()
     questions = questions[:PEOPLE]
     answers = [engine.score(question, adapter) for question in questions]
-    tokens = engine.max_explanation_tokens
     with ThreadPoolExecutor(PEOPLE) as people:
         for some in (answers[:1], answers):
 
-            def ours(some: list[Answer] = some) -> list[Answer]:
+            def ours(some: list[Answer] = some) -> list:
                 # Afresh, as if these questions had never been scored: generate reads its prompts too.
                 engine._kept._kept.clear()
-                return list(people.map(lambda answer: list(engine.explain(answer, adapter))[-1], some))
+                return list(people.map(lambda answer: list(engine.explain(answer, adapter)), some))
 
-            def generate(some: list[Answer] = some) -> None:
-                for answer in some:
-                    generated(engine, adapter, [answer])
+            def generate(some: list[Answer] = some) -> list:
+                return [generated(engine, adapter, [answer]) for answer in some]
 
-            def together(some: list[Answer] = some) -> None:
-                generated(engine, adapter, some)
+            def padded(some: list[Answer] = some) -> torch.Tensor:
+                return generated(engine, adapter, some)
 
-            works = {"ours": ours, "generate": generate} | ({"padded": together} if len(some) > 1 else {})
-            peers = {name: lambda work=work, n=len(some): timed(work, n * tokens) for name, work in works.items()}
+            works = [ours, generate] if len(some) == 1 else [ours, generate, padded]
+            written = len(some) * engine.max_explanation_tokens
+            peers = {work.__name__: partial(timed, work, written) for work in works}
             compare(f"writing {len(some)}", "tokens/s", peers, rounds)
 
 
@@ -234,9 +239,16 @@ def asking(engine: Engine, adapter: Path, questions: list[Question], rounds: int
 
                 bars, whole = zip(*people.map(ask, questions), strict=True)
             if i >= 0:
-                say("asking", how=how, people=PEOPLE, round=i + 1, bars_median=round(median(bars), 3),
-                    bars_worst=round(max(bars), 3), whole_median=round(median(whole), 3),
-                    whole_worst=round(max(whole), 3))  # fmt: skip
+                say(
+                    "asking",
+                    how=how,
+                    people=PEOPLE,
+                    round=i + 1,
+                    bars_median=round(median(bars), 3),
+                    bars_worst=round(max(bars), 3),
+                    whole_median=round(median(whole), 3),
+                    whole_worst=round(max(whole), 3),
+                )
 
 
 MEASUREMENTS = {"scoring": scoring, "writing": writing, "asking": asking}

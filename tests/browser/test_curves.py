@@ -1,6 +1,7 @@
 """A visitor looks closer at a finished run: switches charts on and off, and takes the run home as a file."""
 
 import json
+import re
 from functools import partial
 
 import pytest
@@ -62,7 +63,7 @@ def test_charts_are_switched_on_and_off_and_the_run_is_taken_home_as_a_file(open
 
     with page.expect_download() as download:
         page.get_by_role("button", name="Export this run").click()
-    assert download.value.suggested_filename == f"{finished.name}.json"
+    assert re.fullmatch(rf"{finished.name}-\w{{12}}\.json", download.value.suggested_filename)
     download.value.save_as(tmp_path / "taken-home.json")
     exported = json.loads((tmp_path / "taken-home.json").read_text())
     assert [event["event"] for event in exported["events"]].count("step") == STEPS

@@ -153,7 +153,8 @@ def test_a_half_ends_with_the_sentence_nearest_the_middle_or_with_half_the_words
 def test_it_says_how_far_it_is_and_can_be_cancelled_while_a_text_is_written():
     heard = []
     explanation(Scorer(reads_nothing), QUESTION, tell=lambda *progress: heard.append(progress))
-    assert heard == [(0, 5), (0, 5), (1, 5), (1, 5), (3, 5), (4, 5), (5, 5)]
+    assert heard == sorted(heard)
+    assert set(heard) == {(0, 5), (1, 5), (3, 5), (4, 5), (5, 5)}
 
     def gone(done, of):
         raise Cancelled

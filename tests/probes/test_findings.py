@@ -1,30 +1,18 @@
 import random
 import time
-from types import SimpleNamespace
 
 import pytest
 
 from medqa.probes import Cancelled
 from medqa.probes.findings import LIMIT, findings, without
 from medqa.question import Question
+from tests.probes.scorer import Scorer
 
 STEM = (
     "A 60-year-old man has fatigue, pruritus after bathing, and splenomegaly. He smokes. Hemoglobin is 19 g/dL. "
     "What is the diagnosis?"
 )
 CASE = Question(STEM, ("Polycythaemia vera", "Carbon monoxide", "Dehydration"))
-
-
-class Scorer:
-    """Stands in for an engine: `rule(question)` gives the log-probability of each option."""
-
-    def __init__(self, rule):
-        self.rule = rule
-        self.loaded = SimpleNamespace(name="a rule")
-
-    def score_many(self, questions, adapter, tokens_per_batch, given=()):
-        for i in reversed(range(len(questions))):  # an engine answers the longest first
-            yield i, self.rule(questions[i])
 
 
 def hangs_on(*words):

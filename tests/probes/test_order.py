@@ -1,27 +1,14 @@
-import math
 from itertools import permutations
-from types import SimpleNamespace
 
 import pytest
 
 from medqa.probes import Cancelled
 from medqa.probes.order import arrangements, order
 from medqa.question import Question
+from tests.probes.scorer import by_shares
 
 FOUR = Question("Which is in haemoglobin?", ("Iron", "Zinc", "Copper", "Lead"), answer=0)
 PREFERRED = (0.1, 0.7, 0.1, 0.1)
-
-
-class Scorer:
-    """Stands in for an engine: `rule(question)` gives the probability of each option."""
-
-    def __init__(self, rule):
-        self.rule = rule
-        self.loaded = SimpleNamespace(name="a rule")
-
-    def score_many(self, questions, adapter, tokens_per_batch, given=()):
-        for i in reversed(range(len(questions))):  # an engine answers the longest first
-            yield i, tuple(map(math.log, self.rule(questions[i])))
 
 
 def place_b(question):
@@ -36,7 +23,7 @@ def content(question):
 
 
 def test_a_scorer_that_prefers_a_place_is_found_out_with_its_own_figures():
-    found = order(Scorer(place_b), FOUR)
+    found = order(by_shares(place_b), FOUR)
     assert found.choices == (1, 2, 3, 0)
     assert found.survived == 1
     assert found.averaged == pytest.approx([0.25] * 4)
@@ -53,7 +40,7 @@ def test_a_scorer_that_prefers_a_place_is_found_out_with_its_own_figures():
 
 @pytest.mark.parametrize("many", [False, True])
 def test_a_scorer_that_reads_only_the_content_survives_every_order_and_leans_to_no_place(many):
-    found = order(Scorer(content), FOUR, many=many)
+    found = order(by_shares(content), FOUR, many=many)
     assert found.survived == len(found.orders) == (24 if many else 4)
     assert found.averaged == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6])
     assert found.by_position == pytest.approx([0.25] * 4)
@@ -68,7 +55,7 @@ def test_a_scorer_that_reads_only_the_content_survives_every_order_and_leans_to_
 def test_a_strong_option_makes_no_place_look_preferred_however_many_options_there_are(options):
     question = Question("Which?", ("Iron", *(f"option {i}" for i in range(1, options))))
     for many in (False, True):
-        found = order(Scorer(content), question, many=many)
+        found = order(by_shares(content), question, many=many)
         assert found.by_position == pytest.approx([1 / options] * options)
         assert found.preferred_place is None
 
@@ -80,14 +67,14 @@ def test_the_steadier_answer_may_be_another_one_than_the_order_asked_gives():
         weights[0] += 2.5
         return [weight / sum(weights) for weight in weights]
 
-    found = order(Scorer(half_and_half), FOUR)
+    found = order(by_shares(half_and_half), FOUR)
     assert (found.choices[0], found.steadier_choice, found.survived) == (0, 2, 1)
     assert found.sentences[1].startswith("Averaged over the orders C) Copper comes first, with ")
     assert "place A" in found.sentences[2]
 
 
 def test_the_probabilities_are_those_of_the_original_options_in_every_order():
-    found = order(Scorer(content), FOUR, many=True)
+    found = order(by_shares(content), FOUR, many=True)
     for shares in found.probabilities:
         assert shares == pytest.approx(found.probabilities[0])
 
@@ -113,14 +100,14 @@ def test_on_demand_other_numbers_of_options_are_tried_in_up_to_24_different_orde
 
 def test_progress_counts_the_orders_and_can_end_the_probe():
     heard = []
-    order(Scorer(content), FOUR, tell=lambda done, of: heard.append((done, of)))
+    order(by_shares(content), FOUR, tell=lambda done, of: heard.append((done, of)))
     assert heard == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
     def gone(done, of):
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        order(Scorer(content), FOUR, tell=gone)
+        order(by_shares(content), FOUR, tell=gone)
 
 
 @pytest.mark.model

@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from medqa import adapters, launch, runs
-from medqa.runs import EventReader, Run
+from medqa.runs import EventReader
 from medqa.settings import ROOT
+from tests.train.in_process import go_on, new_run
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -50,21 +51,6 @@ def rank_of(process):
     """None for the launcher."""
     number = process.environ().get("RANK")
     return None if number is None else int(number)
-
-
-def new_run(folder, spec):
-    run = Run(folder / spec.name)
-    run.folder.mkdir(parents=True)
-    run.write_spec(spec)
-    return run
-
-
-def go_on(run):
-    """One process of its own would take, in this one: on one device, to the end or to the next step if told to stop."""
-    from train.__main__ import main
-
-    main(str(run.folder))
-    return runs.progress_of(run)
 
 
 def wait_until(condition, what, seconds=SECONDS_TO_BE_TRUE):

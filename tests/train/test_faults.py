@@ -18,6 +18,7 @@ from medqa import adapters, launch, runs
 from medqa.runs import EventWriter, Run, RunError
 from medqa.settings import ROOT
 from medqa.spec import RunSpec
+from tests.train.in_process import go_on, new_run
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -106,24 +107,6 @@ def kill(run):
         adapters=[adapter.card["steps"] for adapter in adapters.found(run.folder.parent)],
         files={path.name for path in run.folder.iterdir()},
     )
-
-
-def go_on(run):
-    """What the training process does, in this one: milliseconds instead of the seconds that imports take."""
-    from train.__main__ import main
-
-    try:
-        main(str(run.folder))
-    except Exception as error:
-        assert runs.progress_of(run).status == "failed", error
-    return runs.progress_of(run)
-
-
-def new_run(folder, spec):
-    run = Run(folder / spec.name)
-    run.folder.mkdir(parents=True)
-    run.write_spec(spec)
-    return run
 
 
 @pytest.fixture

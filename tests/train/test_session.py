@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 from medqa import adapters, launch, runs
 from medqa.runs import Run, RunError
 from medqa.spec import ALL_LINEAR
+from tests.train.in_process import go_on, new_run, train_here
 
 pytestmark = pytest.mark.model
 
@@ -34,21 +34,6 @@ def numbers(events):
 
 def process_of(run):
     return next(child for child in psutil.Process().children() if str(run.folder.resolve()) in child.cmdline())
-
-
-def train_here(folder, spec):
-    """What the training process does, in this one: milliseconds instead of the seconds that imports take."""
-    from train.__main__ import main
-
-    run = Run(folder / spec.name)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    run.write_spec(spec)
-    (run.folder / "reserve").write_bytes(os.urandom(runs.RESERVE_BYTES))
-    try:
-        main(str(run.folder))
-    except Exception as error:
-        assert runs.progress_of(run).status == "failed", error
-    return run, runs.progress_of(run)
 
 
 @pytest.fixture
@@ -229,10 +214,9 @@ def test_the_clock_of_a_resumed_run_never_goes_back(story):
 
 
 def test_a_run_stopped_at_once_saves_its_first_step_and_what_it_measures_there(tmp_path, short_spec):
-    folder = tmp_path / short_spec.name
-    folder.mkdir()
-    launch.stop(Run(folder))
-    run, seen = train_here(tmp_path, short_spec)
+    run = new_run(tmp_path, short_spec)
+    launch.stop(run)
+    seen = go_on(run)
     assert (seen.status, numbers(seen.steps), seen.resumable) == ("stopped", [1], True)
     assert seen.scores["validation"]["after"]["step"] == 1
     assert card(run)["step"] == 1
@@ -244,7 +228,7 @@ def test_a_checkpoint_that_was_cut_short_is_not_resumed_from(tmp_path, finished_
     (newest / "complete").unlink()
     (newest / "adapter_model.safetensors").write_bytes(b"cut")
     undisturbed = losses(runs.progress_of(finished_run))
-    _, seen = train_here(tmp_path, run.spec)
+    seen = go_on(run)
     assert seen.status == "done"
     assert f"checkpoint-{seen.prepared['from_step']}" == older.name
     assert losses(seen) == pytest.approx(undisturbed, abs=SAME)
@@ -257,7 +241,7 @@ def test_resuming_after_the_last_step_only_saves_the_adapter(tmp_path, finished_
 
     run = Run(shutil.copytree(finished_run.folder, tmp_path / finished_run.name))
     shutil.rmtree(run.adapter)
-    _, seen = train_here(tmp_path, run.spec)
+    seen = go_on(run)
     assert seen.status == "done"
     ours, theirs = (load_file(r.adapter / adapters.WEIGHTS) for r in (run, finished_run))
     assert ours.keys() == theirs.keys()
@@ -330,7 +314,7 @@ def test_the_best_adapter_of_before_a_failure_is_saved_by_the_resumed_run(tmp_pa
     run, seen = train_here(tmp_path, spec)
     assert (seen.status, seen.best["step"]) == ("failed", 2)
     kept = (run.folder / "checkpoints" / "best-2.safetensors").read_bytes()
-    _, seen = train_here(tmp_path, spec)
+    seen = go_on(run)
     assert (seen.status, seen.prepared["from_step"], card(run)["step"]) == ("done", 6, 2)
     (tmp_path / "kept.safetensors").write_bytes(kept)
     assert same_weights(run.adapter / adapters.WEIGHTS, tmp_path / "kept.safetensors")
@@ -345,7 +329,7 @@ def test_a_best_adapter_of_steps_that_are_repeated_gives_way_to_what_the_repeat_
     run, seen = train_here(tmp_path, spec)
     assert (seen.status, seen.best["step"]) == ("failed", 5)
     measuring(3)
-    _, seen = train_here(tmp_path, spec)
+    seen = go_on(run)
     assert (seen.status, seen.prepared["from_step"]) == ("done", 4)
     assert seen.scores["validation"]["after"]["correct"] == 4
     assert card(run)["step"] == seen.best["step"] == 3
@@ -357,7 +341,7 @@ def test_a_run_stopped_early_saves_its_best_adapter_too_and_resumes_from_its_las
     from train import trainer
 
     spec = replace(short_spec, evaluations=12)
-    run, whole, calls = Run(tmp_path / spec.name), trainer.label_loss, iter(range(100))
+    run, whole, calls = new_run(tmp_path, spec), trainer.label_loss, iter(range(100))
 
     def asked_to_stop_in_the_fifth_step(model, inputs):
         if next(calls) == 4:
@@ -366,10 +350,10 @@ def test_a_run_stopped_early_saves_its_best_adapter_too_and_resumes_from_its_las
 
     monkeypatch.setattr(trainer, "label_loss", asked_to_stop_in_the_fifth_step)
     measuring(1, 2, 4, 3)
-    _, seen = train_here(tmp_path, spec)
+    seen = go_on(run)
     assert (seen.status, seen.step, card(run)["step"], card(run)["steps"]) == ("stopped", 5, 2, 5)
     run.stop_file.unlink()
-    _, seen = train_here(tmp_path, spec)
+    seen = go_on(run)
     assert (seen.status, seen.prepared["from_step"], card(run)["step"]) == ("done", 5, 2)
 
 
@@ -508,7 +492,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(small_disk, 
     assert seen.resumable
     [kept] = run.checkpoints()
     subprocess.run(["mount", "-o", "remount,size=30m", small_disk], check=True)
-    _, seen = train_here(small_disk, run.spec)
+    seen = go_on(run)
     assert seen.status == "done"
     assert kept.name == f"checkpoint-{seen.prepared['from_step']}"
     assert numbers(seen.steps) == list(range(1, seen.total_steps + 1))

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from medqa import adapters, runs
-from medqa.runs import Run
+from medqa import adapters
+from tests.train.in_process import train_here
 
 pytestmark = pytest.mark.model
 
@@ -34,13 +34,8 @@ def spec(tiny_spec):
 
 @pytest.fixture(scope="module")
 def ours(spec, tmp_path_factory, on_one_cpu_thread):
-    from train.__main__ import main
-
-    run = Run(tmp_path_factory.mktemp("ours") / spec.name)
-    run.folder.mkdir()
-    run.write_spec(spec)
-    main(str(run.folder))
-    return SimpleNamespace(run=run, steps=runs.progress_of(run).steps)
+    run, seen = train_here(tmp_path_factory.mktemp("ours"), spec)
+    return SimpleNamespace(run=run, steps=seen.steps)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def test_a_new_choice_of_charts_is_drawn_although_the_run_has_not_changed(settin
 def test_a_run_is_exported_as_json_under_its_name(settings, run):
     said, file = fine_tune_tab.export_file(settings, run.name)
     assert said == ""
-    assert Path(file).name == "quick-1.json"
+    assert re.fullmatch(r"quick-1-\w{12}\.json", Path(file).name)
     exported = json.loads(Path(file).read_text())
     assert exported["spec"]["dataset"] == DATASET
     assert len(exported["events"]) == 31

@@ -1,9 +1,9 @@
 import re
-from html.parser import HTMLParser
 
 from medqa.probes.neighbours import Neighbour, Neighbours
 from medqa.question import Question
 from medqa.ui.probe_views.neighbours import MOST_NAMED, view
+from tests.ui.tree import Tree
 
 HOSTILE = "<img src=x onerror='alert(1)'> & \"β-blocker\""
 ROW = Question("Which β-blocker helps?", ("Propranolol", HOSTILE), 0, f"Because {HOSTILE}", "Medicine", "cases:<1>")
@@ -13,24 +13,9 @@ ASKED = Question("Which beta blocker?", ("Propranolol", "Atenolol"))
 RESULT = Neighbours(ASKED, 1234, (NEAR, FAR))
 
 
-class Tags(HTMLParser):
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.tags = [], []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
 def test_text_of_rows_is_escaped_and_every_tag_is_closed():
     html = view(RESULT)
-    assert "img" not in Tags(html).tags
+    assert "img" not in Tree(html).tags
     assert "&lt;img src=x" in html
     assert "cases:&lt;1&gt;" in html
 
@@ -76,5 +61,5 @@ def test_many_shared_words_are_counted_not_listed():
 
 def test_without_rows_only_the_reason_is_shown():
     html = view(Neighbours(ASKED, 0, (), "There are none."))
-    assert Tags(html).tags == ["div", "p"]
+    assert Tree(html).tags == ["div", "p"]
     assert "There are none." in html

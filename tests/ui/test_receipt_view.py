@@ -1,6 +1,5 @@
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
@@ -8,6 +7,7 @@ from medqa.question import Answer, Explanation, Question
 from medqa.receipt import Made, Receipt
 from medqa.reproduce import Reproduced
 from medqa.ui import receipt_view
+from tests.ui.tree import Tree
 
 HOSTILE = "<script>alert(\"1\")</script>&lt;b&gt;</p></td><img src=x onerror='alert(2)'>"
 MADE = Made(HOSTILE, "9860", HOSTILE, "e281", "cpu", HOSTILE, "float32", {HOSTILE: HOSTILE})
@@ -15,29 +15,6 @@ RECEIPT = Receipt(
     Question(HOSTILE, (HOSTILE, "B"), 1), (-0.1, -3.0), Explanation(HOSTILE, ended=True), MADE, HOSTILE,
     {HOSTILE: (HOSTILE,)},
 )  # fmt: skip
-
-
-class Tree(HTMLParser):
-    """Fails on a tag that is not closed where it should be; keeps tags, attributes and text."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.text = [], [], [], ""
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.attributes += attributes
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, text):
-        self.text += text
 
 
 def result(**made):

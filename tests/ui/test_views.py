@@ -1,4 +1,3 @@
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -10,37 +9,10 @@ from medqa.question import Answer, Explanation, Question
 from medqa.runs import Progress, Run
 from medqa.spec import RunSpec
 from medqa.ui import run_views, views
+from tests.ui.tree import Tree
 
 HOSTILE = "<script>alert(\"1\")</script>&lt;b&gt;</p></div><img src=x onerror='alert(2)'>"
-VOID = {"br", "hr", "img", "input", "meta", "link"}
 COUNTED = {"before": {"correct": 27, "total": 100}, "after": {"correct": 97, "total": 100}}
-
-
-class Tree(HTMLParser):
-    """Fails on a tag that is not closed where it should be; keeps tags, attributes and text."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.text = [], [], [], ""
-        self.feed(html)
-        self.close()
-        assert self.open == [], f"not closed: {self.open}"
-
-    def handle_starttag(self, tag, attributes):
-        assert not (self.open and self.open[-1] == "p" and tag in ("p", "div", "section")), f"<{tag}> ends its <p>"
-        self.tags.append(tag)
-        self.attributes += [name for name, _ in attributes]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
-
-    def handle_data(self, text):
-        self.text += text
 
 
 def answered(*log_probabilities, key=None, stem="Which?", options=None):
@@ -126,7 +98,7 @@ def hostile_views():
 def test_hostile_text_is_shown_as_text_and_leaves_the_page_whole(view, html):
     tree = Tree(html)
     assert not {"script", "img", "b"} & set(tree.tags)
-    assert "onerror" not in tree.attributes
+    assert "onerror" not in dict(tree.attributes)
     assert "alert(" in tree.text
     assert "&lt;b&gt;" in tree.text
 
@@ -294,7 +266,7 @@ def test_a_failed_run_shows_what_happened_and_what_to_do():
     reason = "The disk is full. Free some space, then resume."
     tree = Tree(run_views.run_panel(run_named("a"), Progress("failed", reason=reason)))
     assert reason in tree.text
-    assert "role" in tree.attributes
+    assert "role" in dict(tree.attributes)
 
 
 @pytest.mark.parametrize(
@@ -374,8 +346,8 @@ def test_the_log_tells_the_base_models_measure_from_the_adapters():
 # Before a run
 
 
-def previewed(seconds=None, measured_by=None, examples=(), left_out=(), cut=0, too_long=0):
-    estimate = Estimate(1200, 75, 90_000, 2**30, seconds, measured_by)
+def previewed(seconds=None, measured_by=None, examples=(), left_out=(), cut=0, too_long=0, devices=1):
+    estimate = Estimate(1200, 75, 90_000, 2**30, seconds, measured_by, devices)
     return Tree(views.preview(Preview(examples, estimate, Loaded((), left_out), 200, cut, too_long))).text
 
 
@@ -384,6 +356,11 @@ def test_an_estimate_names_the_run_whose_pace_it_goes_by_or_admits_to_have_none(
     assert "1,200 examples, 75 steps, about 90,000 tokens, about 1.0 GB memory" in known
     assert "about 1:05 by the pace of quick-1" in known
     assert "not yet measured on this device" in previewed()
+
+
+def test_an_estimate_for_several_devices_gives_the_memory_of_each():
+    said = previewed(devices=8)
+    assert "about 1.0 GB memory on each device; time not yet measured on 8 devices" in said
 
 
 def test_a_preview_says_what_is_left_out_and_what_is_cut():

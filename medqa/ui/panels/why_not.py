@@ -5,7 +5,6 @@ from __future__ import annotations
 import gradio as gr
 
 from medqa.probes import Tell
-from medqa.probes.findings import named
 from medqa.probes.why_not import defences, why_not
 from medqa.question import Explanation
 from medqa.ui.answering import Asked, Engines
@@ -49,4 +48,4 @@ def others(shown: Asked | None) -> list:
     answer = shown.answer
     left = [i for i in range(len(answer.question.options)) if i != answer.index]
     runner_up = max(left, key=answer.log_probabilities.__getitem__)
-    return [gr.update(choices=[(named(answer.question, i), i) for i in left], value=runner_up), False]
+    return [gr.update(choices=[(answer.question.named(i), i) for i in left], value=runner_up), False]

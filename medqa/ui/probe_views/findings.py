@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from html import escape
 
 from medqa.probes.cutting import ASKED, Cut
-from medqa.probes.findings import SLIGHT, Findings, named, signed
-from medqa.question import LETTERS, Answer
+from medqa.probes.findings import SLIGHT, Findings, signed
+from medqa.question import LETTERS, Answer, percent_text
 from medqa.ui.probe_views import said
-from medqa.ui.views import bar, note, percent_text
+from medqa.ui.views import bar, note
 
 LISTED_AT_FIRST = 6
 
@@ -92,12 +92,12 @@ def _bars(whole: Answer, off: Collection[int], now: Answer | None) -> str:
         return note("All findings on. Switch some off above to see the bars move.") + rows
     same = "still chosen" if now.index == whole.index else f"chosen instead of {LETTERS[whole.index]}"
     count = f"{len(off)} finding{'s' if len(off) > 1 else ''}"
-    return f'<p role="status">Without {count}, {escape(named(whole.question, now.index))} is {same}.</p>{rows}'
+    return f'<p role="status">Without {count}, {escape(whole.question.named(now.index))} is {same}.</p>{rows}'
 
 
 def _row(whole: Answer, now: Answer | None, shown: Answer, i: int) -> str:
     share, before = shown.probabilities[i], whole.probabilities[i]
-    label = escape(named(whole.question, i))
+    label = escape(whole.question.named(i))
     text = f'<span class="text">{label}</span><span class="share">{percent_text(share)}</span>'
     under = f'{bar(before, "base")}<span class="base-share">as asked {percent_text(before)}</span>' if now else ""
     return f'<div class="mq-option {"chosen" if i == shown.index else ""}">{text}{bar(share)}{under}</div>'

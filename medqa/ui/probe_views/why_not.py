@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from html import escape
 
-from medqa.probes.findings import named
 from medqa.probes.why_not import WhyNot
 from medqa.question import LETTERS
 from medqa.ui.probe_views import said
@@ -28,7 +27,7 @@ def _pulls(result: WhyNot) -> str:
 def _defence(result: WhyNot) -> str:
     if not result.defences:
         return ""
-    defence, option = result.defences[result.option], named(result.question, result.option)
+    defence, option = result.defences[result.option], result.question.named(result.option)
     label = (
         "Written on demand: the model was made to defend this option, which it did not choose. It is no answer, and "
         "fluent text is no evidence."

@@ -1,0 +1,117 @@
+"""`python -m medqa train|resume|adapters|export`: runs made, gone on with, listed and passed on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from medqa import adapters, export, launch, runs
+from medqa.runs import EventReader, Progress, Run, RunError
+from medqa.settings import Settings
+from medqa.spec import PRESETS, with_text_settings
+
+POLL_SECONDS = 0.3
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    train = commands.add_parser("train", help="fine-tune in the foreground")
+    train.add_argument("--preset", choices=PRESETS, default="quick")
+    train.add_argument("--name", default="", help="of the run and its adapter; default: the next free one")
+    train.add_argument("--set", action="extend", nargs="+", default=[], metavar="FIELD=VALUE", help="e.g. lora_rank=16")
+    train.set_defaults(command=train_command)
+
+    resuming = commands.add_parser("resume", help="go on with a run that was stopped, killed or failed")
+    resuming.add_argument("name", metavar="NAME", help="of the run")
+    resuming.add_argument("--devices", type=int, metavar="N", help="default: as many as its settings say")
+    resuming.set_defaults(command=resume_command)
+
+    listing = commands.add_parser("adapters", help="the adapters of finished runs")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(command=adapters_command)
+
+    exporting = commands.add_parser("export", help="a run as one JSON document, or as a TensorBoard log")
+    exporting.add_argument("name", metavar="NAME", help="of the run")
+    exporting.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    exporting.add_argument("--tensorboard", type=Path, metavar="FOLDER", help="write a log there instead, or as well")
+    exporting.set_defaults(command=export_command)
+
+
+def train_command(chosen: argparse.Namespace, settings: Settings) -> int:
+    spec = with_text_settings(replace(PRESETS[chosen.preset].spec, name=chosen.name), chosen.set)
+    return _to_its_end(launch.start(launch.with_free_name(spec, chosen.preset, settings.runs), settings.runs))
+
+
+def resume_command(chosen: argparse.Namespace, settings: Settings) -> int:
+    run = runs.named(settings.runs, chosen.name)
+    if runs.progress_of(run).status == "done":
+        raise RunError(f"The run {run.name} is done: there is nothing to go on with. Its adapter is in {run.adapter}.")
+    launch.resume(run, chosen.devices)
+    return _to_its_end(run)
+
+
+def _to_its_end(run: Run) -> int:
+    """0: finished; 1: failed or interrupted; 3: stopped with Ctrl-C, the adapter saved."""
+    seen = _follow(run)
+    if seen.status == "failed":
+        print(f"medqa: {seen.reason}", file=sys.stderr)
+    elif seen.status == "interrupted":
+        print(f"medqa: the training process ended without a word; see {run.folder / 'process.log'}", file=sys.stderr)
+    else:
+        print(f"{run.name}: {seen.status} at step {seen.step}, adapter in {run.adapter}")
+        for split, score in seen.scores.items():
+            shares = [f"{when} {s['correct']}/{s['total']}" for when, s in score.items()]
+            print(f"  {split}: {', '.join(shares)} right")
+    return {"done": 0, "stopped": 3}.get(seen.status, 1)
+
+
+def _follow(run: Run) -> Progress:
+    """Show a progress bar until the run ends. Ctrl-C asks it to stop; a second one leaves it to itself."""
+    from tqdm import tqdm
+
+    reader = EventReader(run)
+    asked = False
+    with tqdm(unit="step", desc=run.name, dynamic_ncols=True) as bar:
+        while True:
+            try:
+                seen = runs.progress_of(run, reader)
+                bar.total = seen.total_steps or None
+                bar.n = seen.step
+                if seen.steps:
+                    bar.set_postfix_str(f"loss {seen.steps[-1]['loss']:.3f}", refresh=False)
+                bar.refresh()
+                if seen.status != "running":
+                    return seen
+                time.sleep(POLL_SECONDS)
+            except KeyboardInterrupt:
+                if asked:
+                    raise
+                asked = True
+                launch.stop(run)
+                bar.write("Stopping after this step …")
+
+
+def adapters_command(chosen: argparse.Namespace, settings: Settings) -> int:
+    found = adapters.found(settings.runs)
+    if chosen.json:
+        print(json.dumps([{"name": a.name, "base": a.base, "folder": str(a.folder), **a.card} for a in found]))
+    else:
+        print(
+            "\n".join(a.label for a in found) or f"No adapters in {settings.runs} yet. Make one: python -m medqa train"
+        )
+    return 0
+
+
+def export_command(chosen: argparse.Namespace, settings: Settings) -> int:
+    run = runs.named(settings.runs, chosen.name)
+    if chosen.out:
+        export.write_json(export.record(run), chosen.out)
+        print(f"{run.name}: {chosen.out}")
+    if chosen.tensorboard:
+        print(f"{run.name}: {export.write_tensorboard(run, chosen.tensorboard)}")
+    if not chosen.out and not chosen.tensorboard:
+        print(export.as_json(export.record(run)), end="")
+    return 0
