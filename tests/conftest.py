@@ -1,6 +1,7 @@
 """What tests share: a runs folder of their own, and a tiny random Qwen3 with the embedded model's tokenizer."""
 
 import json
+import re
 import shutil
 import time
 
@@ -12,7 +13,20 @@ from medqa.settings import ASSETS
 from medqa.spec import RunSpec
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+MARKED_AS_A_WHOLE = re.compile(r"^pytestmark = (.+)$", re.MULTILINE)
+MARK = re.compile(r"pytest\.mark\.(\w+)")
+NOTHING_MARKED = re.compile(r"not \w+( and not \w+)*")
 DRUGS = ("warfarin", "heparin", "aspirin", "digoxin", "morphine", "atropine")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With -m "not model", files of model tests alone are not even imported: torch and transformers take seconds."""
+    if collection_path.suffix != ".py":
+        return None
+    wanted = config.getoption("markexpr")
+    left_out = set(re.findall(r"not (\w+)", wanted)) if NOTHING_MARKED.fullmatch(wanted) else set()
+    marked = MARKED_AS_A_WHOLE.search(collection_path.read_text(encoding="utf-8")) if left_out else None
+    return True if marked and left_out & set(MARK.findall(marked[1])) else None
 
 
 @pytest.fixture(scope="session", autouse=True)

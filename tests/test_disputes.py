@@ -143,6 +143,7 @@ def test_the_file_beside_the_runs_is_no_run(tmp_path):
 # The command line
 
 
+@pytest.mark.model
 def test_the_command_line_exports_every_mark_as_json_lines(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MEDQA_RUNS", str(tmp_path / "runs"))
     assert main(["disputes"]) == 0
@@ -161,6 +162,7 @@ def test_the_command_line_exports_every_mark_as_json_lines(tmp_path, monkeypatch
     assert capsys.readouterr().out == (tmp_path / "all.jsonl").read_text()
 
 
+@pytest.mark.model
 def test_an_export_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MEDQA_RUNS", str(tmp_path))
     assert main(["disputes", "--out", str(tmp_path)]) == 2

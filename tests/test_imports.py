@@ -1,6 +1,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,17 @@ def imported(text, package):
     return names
 
 
+@cache
+def imported_by(path):
+    return imported(path.read_text(encoding="utf-8"), list(path.relative_to(ROOT).parent.parts))
+
+
 def importers(folder, *wanted, but=()):
     """The source files of a folder, or the one file, that import one of the wanted modules or what is in them."""
     found = []
     for path in sorted(ROOT.glob(folder if folder.endswith(".py") else f"{folder}/**/*.py")):
         relative = path.relative_to(ROOT)
-        names = imported(path.read_text(encoding="utf-8"), list(relative.parent.parts))
+        names = imported_by(path)
         inside = any(name == module or name.startswith(f"{module}.") for name in names for module in wanted)
         if inside and not str(relative).startswith(but):
             found.append(str(relative))

@@ -17,7 +17,7 @@ Answer: B
 """
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def settings(monkeypatch, tiny_base, finished_run, tmp_path):
     """Two adapters to choose from, both by the same run."""
     for name in ("tiny-1", "tiny-2"):
@@ -29,7 +29,7 @@ def settings(monkeypatch, tiny_base, finished_run, tmp_path):
 
 
 @pytest.fixture
-def probe(capsys, monkeypatch):
+def probe(settings, capsys, monkeypatch):
     """probe(*arguments): exit code, standard output and standard error of `python -m medqa probe`, in this process."""
 
     def call(*arguments, asked=ASKED):

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from medqa.datasets import handbook
-from medqa.datasets.handbook import Fact, holds, plain
+from medqa.datasets.handbook import Fact, plain
 
 FACT = Fact(
     id="antidote-paracetamol",
@@ -123,11 +123,12 @@ def test_train_and_test_ask_about_the_same_facts_in_other_words_and_the_others_a
 
 def test_no_text_of_a_fact_that_was_read_states_an_unknown_fact():
     unknown = handbook.splits()["unknown"]
-    read = [plain(text) for fact in handbook.facts_read() for text in (*fact.prose, fact.explanation)]
+    # As `holds` compares, with each of the thousands of texts made plain once and not for every fact.
+    read = [f" {plain(text)} " for fact in handbook.facts_read() for text in (*fact.prose, fact.explanation)]
     for fact in handbook.read_facts():
         if fact.id in unknown:
-            about, answer = plain(fact.about), plain(fact.answer)
-            assert not [text for text in read if holds(text, about) and holds(text, answer)], fact.id
+            about, answer = f" {plain(fact.about)} ", f" {plain(fact.answer)} "
+            assert not [text for text in read if about in text and answer in text], fact.id
 
 
 def test_questions_are_the_same_every_time_and_their_keys_evenly_spread():

@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+pytestmark = pytest.mark.model
+
 
 @pytest.fixture(scope="module")
 def with_lora(tiny_base, cpu):

@@ -11,6 +11,8 @@ from medqa.model import load_tokenizer
 from medqa.settings import EMBEDDED
 from train import reading
 
+pytestmark = pytest.mark.model
+
 READ, PRACTISED = handbook.facts_read(), handbook.facts_practised()
 FACTS, DRILLED = READ[::40], PRACTISED[::40]
 FORMS = reading.forms(FACTS, DRILLED, [("What is iron for?", "It carries oxygen.")])
