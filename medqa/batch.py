@@ -19,10 +19,9 @@ ROOM = 64
 
 
 class Batch:
-    """Texts aligned on the right: the newest token of each is in the same column, and padding on its left.
+    """Texts aligned on the right: the newest token of each is in the same column, and padding on its left."""
 
-    Texts join and leave by making another batch of `state(i)` and new ones.
-    """
+    needs_network = True
 
     def __init__(self, states: Sequence[State]) -> None:
         self.lengths = [state[0][0].shape[2] for state in states]
@@ -38,6 +37,13 @@ class Batch:
     @property
     def full(self) -> bool:
         return self.columns == self._mask.shape[1]
+
+    def joined(self, state: State, network: PreTrainedModel, most: int) -> Batch:
+        """With one more text, which may grow by so many tokens."""
+        return Batch([*(self.state(i) for i in range(len(self.lengths))), state])
+
+    def only(self, kept: Sequence[int]) -> Batch:
+        return Batch([self.state(i) for i in kept])
 
     def state(self, i: int) -> State:
         seen = slice(self.columns - self.lengths[i], self.columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from medqa.batch import Batch, State, begin
+from medqa.graphed_batch import GraphedBatch, Graphs
 from medqa.model import Loaded, adapter_key
 from medqa.read_prompts import ReadPrompts
 
@@ -52,6 +54,7 @@ class Writer:
     def __init__(self, loaded: Loaded, ends: frozenset[int]) -> None:
         self.loaded = loaded
         self.ends = ends
+        self._graphs = Graphs() if loaded.device.torch_name == "cuda" else None
         self._waiting: deque[Text] = deque()
         self._groups: list[_Group] = []
         self._changed = threading.Condition()
@@ -107,17 +110,28 @@ class Writer:
                     return
                 same = next((group for group in self._groups if group.texts[0].key == text.key), None)
                 if same:
-                    same.join(text, state, token)
+                    same.batch = same.batch.joined(state, network, text.most)
+                    same.texts.append(text)
+                    same.tokens.append(token)
                 else:
-                    self._groups.append(_Group([text], [token], Batch([state])))
+                    self._groups.append(_Group([text], [token], self._batch(network, text, state)))
         except Exception as error:  # whoever asked for this text reads it; the others go on
             text.fail(error)
+
+    def _batch(self, network: PreTrainedModel, text: Text, state: State) -> Batch | GraphedBatch:
+        # A sliding window's layers keep other columns than the graph's memory has.
+        if self._graphs is None or text.read.window < math.inf:
+            return Batch([state])
+        return self._graphs.begin(network, text.key, state, text.most)
 
     def _stepped(self, group: _Group) -> list[_Group]:
         """The group after a step; none when all its texts are done, one for each text when they failed together."""
         try:
-            with self._network(group.texts[0]) as network:
-                return group.stepped(network)
+            if group.batch.needs_network:
+                with self._network(group.texts[0]) as network:
+                    return group.stepped(network)
+            with torch.inference_mode():
+                return group.stepped(None)
         except Exception as error:  # one text's fault must not end the others: each goes on alone, and may fail alone
             return _apart(group, error)
 
@@ -134,21 +148,16 @@ class Writer:
 class _Group:
     """Texts with the same weights, the batch they are in, and the token of each to be read next."""
 
-    def __init__(self, texts: list[Text], tokens: list[int], batch: Batch) -> None:
+    def __init__(self, texts: list[Text], tokens: list[int], batch: Batch | GraphedBatch) -> None:
         self.texts = texts
         self.tokens = tokens
         self.batch = batch
 
-    def join(self, text: Text, state: State, token: int) -> None:
-        self.batch = Batch([*(self.batch.state(i) for i in range(len(self.texts))), state])
-        self.texts.append(text)
-        self.tokens.append(token)
-
-    def only(self, kept: list[int]) -> _Group:
-        batch = Batch([self.batch.state(i) for i in kept])
+    def only(self, kept: list[int], batch: Batch | GraphedBatch | None = None) -> _Group:
+        batch = batch or self.batch.only(kept)
         return _Group([self.texts[i] for i in kept], [self.tokens[i] for i in kept], batch)
 
-    def stepped(self, network: PreTrainedModel) -> list[_Group]:
+    def stepped(self, network: PreTrainedModel | None) -> list[_Group]:
         going = [i for i, text in enumerate(self.texts) if not text.done]
         if not going:
             return []
@@ -164,7 +173,8 @@ def _apart(group: _Group, error: Exception) -> list[_Group]:
     if len(group.texts) > 1:
         try:
             with torch.inference_mode():
-                return [group.only([i]) for i in range(len(group.texts))]
+                # Without graphs: two batches of the same weights would share one's memory.
+                return [group.only([i], Batch([group.batch.state(i)])) for i in range(len(group.texts))]
         except Exception as second:  # most likely memory, which is what the first was too
             error = second
     for text in group.texts:

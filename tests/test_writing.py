@@ -6,8 +6,8 @@ import pytest
 
 from medqa import batch as batches
 from medqa import engine as engines
+from medqa import graphed_batch, writing
 from medqa import model as models
-from medqa import writing
 from medqa.prompt import EXPLANATION_START, option_tokens
 from medqa.question import Question
 from medqa.read_prompts import Kept
@@ -23,12 +23,18 @@ CASES = [Question(stem, ("heparin", "marrow", "a lesion of the valve")) for stem
 TOKENS = 20
 
 
-@pytest.fixture(params=["copies", "shared network"])
+@pytest.fixture(params=["copies", "shared network", "seats"])
 def engine(request, loaded, monkeypatch):
-    """Both ways of writing: with a network of its own for each adapter, and with the one that also scores."""
-    if request.param == "shared network":
+    """All ways of writing: with a network of its own for each adapter, with the one that also scores, and as on a GPU,
+    but that no graph is captured."""
+    if request.param != "copies":
         monkeypatch.setattr(models, "COPIED_PARAMETERS", 0)
-    return engines.Engine(loaded, max_explanation_tokens=TOKENS)
+    engine = engines.Engine(loaded, max_explanation_tokens=TOKENS)
+    if request.param == "seats":
+        monkeypatch.setattr(graphed_batch, "SEATS", (1, 2, 16))
+        monkeypatch.setattr(graphed_batch, "FEWEST_COLUMNS", 8)
+        engine._writer._graphs = graphed_batch.Graphs(capture=False)
+    return engine
 
 
 @pytest.fixture(scope="module")
@@ -99,34 +105,45 @@ def test_a_reader_who_goes_away_frees_the_seat(engine, monkeypatch):
 
 def test_a_fault_in_one_text_ends_that_one_alone(engine, monkeypatch):
     """The network fails on every batch in which a token is read that only the second text has."""
-    choose, step, chosen = batches.choose, batches.Batch.step, []
-    monkeypatch.setattr(batches, "choose", lambda *given: chosen.append(choose(*given)) or chosen[-1])
+    take, taken = writing.Text.take, []
+    monkeypatch.setattr(writing.Text, "take", lambda text, token: taken.append(token) or take(text, token))
     alone, tokens = [], []
     for question in CASES:
-        chosen.clear()
+        taken.clear()
         alone.append(told(engine, question))
-        tokens.append([token for [token] in chosen])
+        tokens.append(taken.copy())
     poison = next(token for token in tokens[1][2:-1] if token not in tokens[0] + tokens[2] + tokens[1][:2])
 
     reading, failed = [], []
 
-    def noted(batch, network, read):
-        if not failed and len(read) == 1:
-            wait_until(lambda: len(engine._writer._waiting) == 2)
-        reading[:] = read
-        try:
-            return step(batch, network, read)
-        finally:
-            reading.clear()
+    def noted(step):
+        def stepped(batch, network, read):
+            if not failed and len(read) == 1:
+                wait_until(lambda: len(engine._writer._waiting) == 2)
+            reading[:] = read
+            try:
+                return step(batch, network, read)
+            finally:
+                reading.clear()
 
-    def faulty(network, states):
-        if poison in reading:
-            failed.append(len(reading))
-            raise RuntimeError("no memory left")
-        return choose(network, states)
+        return stepped
 
-    monkeypatch.setattr(batches.Batch, "step", noted)
-    monkeypatch.setattr(batches, "choose", faulty)
+    def faulty(work):
+        """Fails when the work is done, with the keys and values already written."""
+
+        def done(*given):
+            chosen = work(*given)
+            if poison in reading:
+                failed.append(len(reading))
+                raise RuntimeError("no memory left")
+            return chosen
+
+        return done
+
+    for kind in (batches.Batch, graphed_batch.GraphedBatch):
+        monkeypatch.setattr(kind, "step", noted(kind.step))
+    monkeypatch.setattr(batches, "choose", faulty(batches.choose))
+    monkeypatch.setattr(graphed_batch._Step, "__call__", faulty(graphed_batch._Step.__call__))
     answers = [engine.score(question) for question in CASES]
     with ThreadPoolExecutor(3) as pool:
         running = [pool.submit(lambda answer: list(engine.explain(answer))[-1].text, answer) for answer in answers]
