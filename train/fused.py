@@ -13,6 +13,7 @@ from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional
+from transformers.models.qwen3 import modeling_qwen3
 
 # Entries of the logits that exist at a time. Larger blocks leave a CPU's cache; a GPU wants them large.
 LOGITS = {"cpu": 2**22, "cuda": 2**26}
@@ -32,11 +33,9 @@ class LabelLoss(Function):
         rows = max(1, LOGITS[states.device.type] // len(weight))
         parts = zip(states.split(rows), gradient.split(rows), targets[:, None].split(rows), strict=True)
         for state, part, target in parts:
-            logits = (state @ weight.T).float()
-            normaliser = torch.logsumexp(logits, -1, keepdim=True)
-            total += (normaliser - logits.gather(1, target)).sum()
-            shares = logits.sub_(normaliser).exp_()
-            shares.scatter_add_(1, target, shares.new_full(target.shape, -1.0))
+            shares = functional.log_softmax(state @ weight.T, -1, dtype=torch.float32)
+            total -= shares.gather(1, target).sum()
+            shares.exp_().scatter_add_(1, target, shares.new_full(target.shape, -1.0))
             part.copy_(shares.to(weight.dtype) @ weight)
         ctx.save_for_backward(gradient)
         return total
@@ -91,8 +90,37 @@ class _RmsNorm(Function):
         return torch.addcmul(above.float(), unit, along, value=-1).mul_(inverse).to(upstream.dtype), None, None
 
 
+class _Rotation(Function):
+    """Rotary position embedding of x [rows, heads, tokens, width] by cosines and sines that broadcast to it."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _rotated(x, cos, sin, 1)
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor) -> tuple:
+        return _rotated(upstream, *ctx.saved_tensors, -1), None, None
+
+
+def _rotated(x: Tensor, cos: Tensor, sin: Tensor, direction: int) -> Tensor:
+    half = x.shape[-1] // 2
+    out = x * cos
+    out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-direction)
+    out[..., half:].addcmul_(x[..., :half], sin[..., half:], value=direction)
+    return out
+
+
+def rotate(query: Tensor, key: Tensor, cos: Tensor, sin: Tensor, unsqueeze_dim: int = 1) -> tuple[Tensor, Tensor]:
+    """As transformers' apply_rotary_pos_emb, for models whose rotation takes the whole width of a head."""
+    cos, sin = cos.unsqueeze(unsqueeze_dim), sin.unsqueeze(unsqueeze_dim)
+    return _Rotation.apply(query, cos, sin), _Rotation.apply(key, cos, sin)
+
+
 def fuse(model: nn.Module, adapter: str = "default") -> None:
-    """Give the LoRA layers and norms of a model in training their faster forward."""
+    """Give the LoRA layers, norms and, in Qwen3, rotations of a model in training their faster forward."""
+    # A function of its module, so it changes for all Qwen3 models of this process: the one in training.
+    modeling_qwen3.apply_rotary_pos_emb = rotate
     for module in model.modules():
         if isinstance(module, LoraLinear) and _is_plain(module, adapter):
             module.forward = partial(_lora_forward, module, adapter, module.forward)
@@ -119,4 +147,8 @@ def _lora_forward(module: LoraLinear, adapter: str, usual, x: Tensor) -> Tensor:
 
 
 def _norm_forward(module: nn.Module, x: Tensor) -> Tensor:
+    if x.is_cuda and x.dtype == module.weight.dtype:
+        # One kernel each way. Autocast would have it in float32.
+        with torch.autocast("cuda", enabled=False):
+            return functional.rms_norm(x, module.weight.shape, module.weight, module.variance_epsilon)
     return _RmsNorm.apply(x, module.weight, module.variance_epsilon)

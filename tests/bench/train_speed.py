@@ -362,10 +362,10 @@ def peak_memory(device: Device) -> int:
 
 
 def matmul_peak(device: Device) -> float:
-    """FLOP/s of the fastest of several square bfloat16 products."""
+    """FLOP/s of the fastest of several square products, in the dtype we train in."""
     fastest = 0.0
     for width in MATMUL_WIDTHS[device.torch_name]:
-        square = torch.randn(width, width, dtype=torch.bfloat16, device=device.torch_name)
+        square = torch.randn(width, width, dtype=device.dtype, device=device.torch_name)
         for _ in range(4):
             wait_for(device)
             began = time.perf_counter()
