@@ -86,6 +86,13 @@ def memory(device: Device) -> Memory:
     return Memory(psutil.Process().memory_info().rss, psutil.virtual_memory().total)
 
 
+def free_memory(device: Device, processes: int = 1) -> int:
+    """Bytes for each of so many processes of this machine: the CPU's memory they share, a GPU each has to itself."""
+    if device.torch_name == "cuda":
+        return torch.cuda.mem_get_info()[0]
+    return psutil.virtual_memory().available // processes
+
+
 def warnings() -> list[str]:
     """What on this machine will bite, a sentence each."""
     found = []

@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from medqa.device import Device
 
 BYTES = {"bfloat16": 2, "float32": 4}
+# Of a device's free memory; a base that takes more is shared out, since activations and logits want room too.
+MOST_FOR_WEIGHTS = 0.5
+# FSDP2 gathers the next layer while one computes.
+LAYERS_GATHERED = 2
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What memory depends on. `hidden` and `mlp` are widths, `parameters` those of the base model."""
+    """What memory depends on. `hidden` and `mlp` are widths; of the `parameters` of the base some are `in_layers`."""
 
     parameters: int
+    in_layers: int
     layers: int
     hidden: int
     mlp: int
@@ -33,7 +38,8 @@ class Shape:
 class Estimate:
     """`memory_bytes`: of each of the devices. `measured_by` names the run whose pace `seconds` goes by.
 
-    `seconds` is None where no run on as many of these devices has measured this base model.
+    `seconds` is None where no run on as many of these devices has measured this base model. `shared`: they share the
+    base's weights.
     """
 
     examples: int
@@ -43,9 +49,33 @@ class Estimate:
     seconds: float | None
     measured_by: str | None
     devices: int = 1
+    shared: bool = False
 
 
-def estimate(spec: RunSpec, lengths: list[int], examples: int, shape: Shape, dtype: str, pace: Pace | None) -> Estimate:
+@dataclass(frozen=True)
+class BaseWeights:
+    """How each device holds the frozen base, whole or its share of the layers, and why."""
+
+    shared: bool
+    reason: str
+
+
+def base_weights(spec: RunSpec, parameters: int, dtype: str, free: int) -> BaseWeights:
+    """`parameters`: of the base model; `free`: bytes of the device that has the fewest."""
+    if spec.devices == 1:
+        return BaseWeights(False, "one device holds them whole")
+    if spec.base_weights != "auto":
+        return BaseWeights(spec.base_weights == "shared", "the run's own setting")
+    weights = parameters * BYTES[dtype]
+    shared = weights > MOST_FOR_WEIGHTS * free
+    size, room = (f"{count / 2**30:.1f} GB" for count in (weights, free))
+    than = f"{'more' if shared else 'no more'} than {MOST_FOR_WEIGHTS:.0%}"
+    return BaseWeights(shared, f"they take {size}, {than} of the {room} free on a device")
+
+
+def estimate(
+    spec: RunSpec, lengths: list[int], examples: int, shape: Shape, dtype: str, pace: Pace | None, shared: bool = False
+) -> Estimate:
     """`lengths`: tokens of a sample of the examples; `examples`: how many there will be."""
     mean = sum(lengths) / len(lengths)
     steps = spec.steps(examples)
@@ -54,23 +84,27 @@ def estimate(spec: RunSpec, lengths: list[int], examples: int, shape: Shape, dty
         examples=examples,
         steps=steps,
         tokens=tokens,
-        memory_bytes=memory_bytes(spec, max(lengths), shape, dtype),
+        memory_bytes=memory_bytes(spec, max(lengths), shape, dtype, shared),
         seconds=tokens / pace.tokens_per_second if pace else None,
         measured_by=pace.run if pace else None,
         devices=spec.devices,
+        shared=shared,
     )
 
 
-def memory_bytes(spec: RunSpec, longest: int, shape: Shape, dtype: str) -> int:
+def memory_bytes(spec: RunSpec, longest: int, shape: Shape, dtype: str, shared: bool = False) -> int:
     """Of each device: weights, LoRA with gradients and AdamW's two moments (float32), its share's activations.
 
-    The share is that of one effective batch; all the rest each device holds whole.
+    The share is that of one effective batch; all the rest each device holds whole, or of shared weights its part of the
+    layers and two layers that are gathered.
     Activations kept for the backward pass per token and layer: about 10 vectors of the hidden width and 4 of the MLP's,
     which is what Qwen3's block saves without recomputation; the logits count for a third of the positions in float32,
     twice (value and gradient).
     """
     wide = BYTES[dtype]
     weights = shape.parameters * wide
+    if shared:
+        weights -= shape.in_layers * wide * max(0, 1 - 1 / spec.devices - LAYERS_GATHERED / shape.layers)
     lora = shape.trainable * 4 * 4
     positions = spec.batch_size / spec.devices * longest
     kept = positions * shape.layers * (10 * shape.hidden + 4 * shape.mlp) * wide
@@ -131,6 +165,7 @@ def preview(spec: RunSpec, folder: Path, device: Device, shown: int = 3, sample:
     import torch
 
     from medqa import datasets
+    from medqa import device as devices
     from medqa.model import load_tokenizer
     from medqa.prompt import training_example
 
@@ -148,6 +183,8 @@ def preview(spec: RunSpec, folder: Path, device: Device, shown: int = 3, sample:
         device = replace(device, dtype=getattr(torch, spec.precision))
     speed = pace(spec.base_model, device.badge_of(spec.devices), folder)
     shape = shape_of(spec.base_model, spec.lora_rank, spec.target_modules)
+    free = devices.free_memory(device, spec.devices)
+    weights = base_weights(spec, shape.parameters, device.dtype_name, free)
     lengths = [len(example.input_ids) for example in kept]
     return Preview(
         examples=tuple(
@@ -159,7 +196,7 @@ def preview(spec: RunSpec, folder: Path, device: Device, shown: int = 3, sample:
             )
             for example in kept[:shown]
         ),
-        estimate=estimate(spec, lengths, len(loaded.questions), shape, device.dtype_name, speed),
+        estimate=estimate(spec, lengths, len(loaded.questions), shape, device.dtype_name, speed, weights.shared),
         loaded=loaded,
         sampled=len(drawn),
         cut=sum(example.cut for example in kept),
@@ -173,7 +210,7 @@ def shape_of(base_model: str, rank: int, targets: tuple[str, ...]) -> Shape:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from medqa.model import ModelError, locate
+    from medqa.model import ModelError, decoder_layers, locate
 
     try:
         config = AutoConfig.from_pretrained(locate(base_model), local_files_only=True, trust_remote_code=False)
@@ -186,9 +223,11 @@ def shape_of(base_model: str, rank: int, targets: tuple[str, ...]) -> Shape:
     adapted = [m for n, m in linear.items() if targets == (ALL_LINEAR,) or n.split(".")[-1] in targets]
     return Shape(
         parameters=sum(p.numel() for p in model.parameters()),
+        in_layers=sum(p.numel() for layer in decoder_layers(model) for p in layer.parameters()),
         layers=config.num_hidden_layers,
         hidden=config.hidden_size,
-        mlp=config.intermediate_size,
+        # GPT-2's configuration has none, and means this.
+        mlp=getattr(config, "intermediate_size", 4 * config.hidden_size),
         vocabulary=config.vocab_size,
         trainable=sum(rank * (m.in_features + m.out_features) for m in adapted),
     )

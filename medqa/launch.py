@@ -65,7 +65,9 @@ def resume(run: Run, devices: int | None = None) -> None:
     if devices is None:
         devices = run.spec.devices
     else:
-        checked(replace(run.spec, devices=devices))
+        # One device holds the base whole, also when several shared it before.
+        alone = {"base_weights": "auto"} if devices == 1 else {}
+        checked(replace(run.spec, devices=devices, **alone))
     with runs.holding(run.folder.parent / ".device.lock", BUSY) as device_lock:
         _spawn(run, device_lock, devices, again=True)
 

@@ -87,6 +87,12 @@ def load_base(name: str, device: Device, dtype: torch.dtype | None = None) -> Pr
     return model.to(device.torch_name).eval()
 
 
+def decoder_layers(model: PreTrainedModel) -> list[torch.nn.Module]:
+    """The layers a decoder is a stack of, by the name that the model's own code gives their class."""
+    names = model._no_split_modules or ()
+    return [module for module in model.get_decoder().modules() if type(module).__name__ in names]
+
+
 def revision(name: str) -> str:
     """What pins the exact weights: the Hub's commit for a Hub id, else the SHA-256 of the first weights file."""
     folder = locate(name)

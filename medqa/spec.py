@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 SCHEDULES = ("cosine", "linear", "constant_with_warmup")
 PRECISIONS = ("auto", "bfloat16", "float32")
 DISPUTED_ROWS = ("keep", "leave out")
+BASE_WEIGHTS = ("auto", "whole", "shared")
 ALL_LINEAR = "all-linear"
 
 
@@ -63,6 +64,11 @@ class RunSpec:
     )
 
     devices: int = _field(1, "Devices", "How many GPUs share the work; the effective batch stays what it is.")
+    base_weights: str = _field(
+        "auto",
+        "Base weights",
+        "Whole on each device, or shared out among several; auto shares what fills over half of one's memory.",
+    )
 
     def __post_init__(self) -> None:
         if isinstance(self.target_modules, list):
@@ -104,7 +110,13 @@ RANGES = {
     "evaluations": (1, 50, "times"),
     "devices": (1, 1024, ""),
 }
-CHOICES = {"schedule": SCHEDULES, "precision": PRECISIONS, "cop_base": (None, 0, 1), "disputed_rows": DISPUTED_ROWS}
+CHOICES = {
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+    "cop_base": (None, 0, 1),
+    "disputed_rows": DISPUTED_ROWS,
+    "base_weights": BASE_WEIGHTS,
+}
 
 
 def checked(spec: RunSpec) -> RunSpec:
@@ -133,6 +145,10 @@ def checked(spec: RunSpec) -> RunSpec:
         faults["devices"] = (
             f"An effective batch of {spec.batch_size} can't be shared evenly by {spec.devices} devices. "
             f"Choose one of {fitting} devices, or an effective batch that {spec.devices} divides."
+        )
+    if spec.base_weights == "shared" and spec.devices == 1:
+        faults["base_weights"] = (
+            "One device has no other to share the base weights with. Choose 2 devices or more, or base_weights=auto."
         )
     if not spec.base_model.strip():
         faults["base_model"] = "No base model is chosen."

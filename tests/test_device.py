@@ -92,6 +92,14 @@ def test_memory_on_a_gpu_is_the_whole_cards(machine, monkeypatch):
     assert devices.memory(devices.choose("gpu")) == devices.Memory(used=70, total=100)
 
 
+def test_free_memory_is_shared_by_the_processes_on_a_cpu_and_each_gpus_own(machine, monkeypatch, cpu):
+    monkeypatch.setattr(devices.psutil, "virtual_memory", lambda: SimpleNamespace(available=100))
+    assert (devices.free_memory(cpu), devices.free_memory(cpu, 4)) == (100, 25)
+    machine(gpu="NVIDIA H200")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (30, 100))
+    assert devices.free_memory(devices.choose("gpu"), 4) == 30
+
+
 def test_nothing_is_warned_of_on_a_plain_machine(machine):
     machine()
     assert devices.warnings() == []

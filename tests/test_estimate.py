@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from medqa.datasets import DatasetError, load
-from medqa.estimate import Pace, estimate, memory_bytes, pace, preview, shape_of
+from medqa.estimate import Pace, base_weights, estimate, memory_bytes, pace, preview, shape_of
 from medqa.model import ModelError
 from medqa.runs import EventWriter, Run
 from medqa.spec import ALL_LINEAR, RunSpec
@@ -152,6 +152,41 @@ def test_each_of_several_devices_holds_the_model_and_its_share_of_the_batch(spec
     held = memory_bytes(spec, 0, shape, "float32")
     assert held > shape.parameters * 4
     assert shared - held == pytest.approx((alone - held) / 4, abs=1)
+
+
+def test_of_shared_weights_a_device_holds_its_part_of_the_layers_and_two_layers_gathered(spec, tiny_base):
+    shape = replace(shape_of(tiny_base, 8, ("q_proj",)), layers=20)
+    assert shape.parameters - shape.in_layers == (8192 + 1) * 64  # embeddings and output layer in one, the last norm
+    on_four = replace(spec, devices=4)
+    whole, shared = (memory_bytes(on_four, 128, shape, "float32", shared) for shared in (False, True))
+    assert whole - shared == pytest.approx(shape.in_layers * 4 * (1 - 1 / 4 - 2 / 20), abs=1)
+    # Two layers gathered beside half of two: sharing saves nothing, and the estimate claims no such thing.
+    two_layers = replace(shape, layers=2)
+    assert memory_bytes(on_four, 128, two_layers, "float32", True) == memory_bytes(on_four, 128, two_layers, "float32")
+
+
+@pytest.mark.parametrize(
+    ("changes", "free", "shared", "reason"),
+    [
+        ({"devices": 1}, 1, False, "one device"),
+        ({"base_weights": "shared"}, 10**12, True, "own setting"),
+        ({"base_weights": "whole"}, 1, False, "own setting"),
+        ({}, 40 * 2**30, False, "they take 20.0 GB, no more than 50% of the 40.0 GB free on a device"),
+        ({}, 39 * 2**30, True, "they take 20.0 GB, more than 50% of the 39.0 GB free on a device"),
+    ],
+)
+def test_several_devices_share_weights_that_fill_over_half_of_one_unless_told_otherwise(changes, free, shared, reason):
+    chosen = base_weights(replace(RunSpec(devices=2), **changes), 10 * 2**30, "bfloat16", free)
+    assert chosen.shared == shared
+    assert reason in chosen.reason
+
+
+def test_the_preview_makes_the_choice_that_the_run_will_make(spec, cpu, tmp_path, monkeypatch):
+    two = replace(spec, devices=2)
+    assert not preview(two, tmp_path, cpu).estimate.shared
+    monkeypatch.setattr("medqa.device.free_memory", lambda device, processes: 1000 * processes)
+    assert preview(two, tmp_path, cpu).estimate.shared
+    assert not preview(spec, tmp_path, cpu).estimate.shared
 
 
 def test_fewer_examples_than_a_batch_are_not_counted_twice(spec, tiny_base):

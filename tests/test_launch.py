@@ -161,6 +161,14 @@ def test_several_devices_are_started_by_accelerate_and_resumed_on_as_many_or_on_
     assert run.spec.devices == 8
 
 
+def test_a_run_whose_devices_share_the_base_goes_on_with_one_that_holds_it_whole(tmp_path, stand_in):
+    run = launch.start(replace(SPEC, devices=2, base_weights="shared"), tmp_path)
+    stand_in()
+    with_checkpoint(run)
+    launch.resume(run, 1)
+    assert run.alive
+
+
 def test_devices_that_cannot_share_the_batch_resume_nothing(tmp_path, stand_in):
     run = launch.start(SPEC, tmp_path)
     stand_in()

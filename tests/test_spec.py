@@ -36,6 +36,11 @@ def test_a_batch_that_the_devices_cannot_share_evenly_is_refused_with_the_number
     assert list(faults(batch_size=12, devices=24)) == ["devices"]
 
 
+def test_one_device_cannot_share_the_base_weights_and_the_way_out_is_told():
+    checked(replace(VALID, devices=2, base_weights="shared"))
+    assert "Choose 2 devices or more, or base_weights=auto" in faults(base_weights="shared")["base_weights"]
+
+
 @pytest.mark.parametrize("field", RANGES)
 def test_what_is_outside_a_range_is_refused_with_the_field_its_value_and_the_range(field):
     low, high, unit = RANGES[field]
@@ -106,9 +111,10 @@ def test_a_field_of_a_newer_version_is_ignored():
 
 
 def test_a_field_that_an_older_version_lacks_takes_its_default():
-    older = {name: value for name, value in VALID.to_json().items() if name not in ("evaluations", "devices")}
+    lacking = ("evaluations", "devices", "base_weights")
+    older = {name: value for name, value in VALID.to_json().items() if name not in lacking}
     assert RunSpec.from_json(older).evaluations == RunSpec().evaluations
-    assert RunSpec.from_json(older).devices == 1
+    assert (RunSpec.from_json(older).devices, RunSpec.from_json(older).base_weights) == (1, "auto")
 
 
 def test_text_settings_become_values_of_the_fields_types():

@@ -143,6 +143,7 @@ def _said(event: dict) -> str:
             f"{event['too_long']} too long, {event['cut']} explanations cut. "
             f"{event['trainable']:,} of {event['parameters']:,} parameters train, "
             f"{event['micro_batch']} examples at a time, on {event['device']} ({event['device_reason']})."
+            + (" The devices share the base's weights." if event.get("base_weights") == "shared" else "")
             + (f" Going on after step {event['from_step']}." if event["from_step"] else "")
         )
     if kind == "saved":

@@ -11,7 +11,18 @@ import gradio as gr
 
 from medqa import datasets, gpus
 from medqa.settings import Settings
-from medqa.spec import DISPUTED_ROWS, PRECISIONS, PRESETS, SCHEDULES, RunSpec, SpecError, checked, parsed, told
+from medqa.spec import (
+    BASE_WEIGHTS,
+    DISPUTED_ROWS,
+    PRECISIONS,
+    PRESETS,
+    SCHEDULES,
+    RunSpec,
+    SpecError,
+    checked,
+    parsed,
+    told,
+)
 from medqa.ui import views
 
 BASE_MODELS = ("medqa-nano", "Qwen/Qwen3-0.6B", "Qwen/Qwen3-1.7B", "Qwen/Qwen3-4B")
@@ -46,8 +57,10 @@ def _component(field: str, spec: RunSpec, settings: Settings) -> gr.components.C
     if field == "disputed_rows":
         return gr.Dropdown(list(DISPUTED_ROWS), value=value, **common)
     # One device leaves nothing to choose.
-    shown = field != "devices" or _devices(settings) > 1
-    return gr.Textbox(value=value, max_lines=1, visible=shown, **common)
+    several = _devices(settings) > 1
+    if field == "base_weights":
+        return gr.Dropdown(list(BASE_WEIGHTS), value=value, visible=several, **common)
+    return gr.Textbox(value=value, max_lines=1, visible=several or field != "devices", **common)
 
 
 def form_value(field: str, spec: RunSpec) -> str:

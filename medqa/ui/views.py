@@ -131,6 +131,7 @@ def _estimate(made: Preview) -> str:
     e = made.estimate
     several = e.devices > 1
     memory = f"about {e.memory_bytes / 2**30:.1f} GB memory{' on each device' if several else ''}"
+    memory += ", the base's weights shared out" if e.shared else ""
     time = (
         f"about {clock(e.seconds)} by the pace of {e.measured_by}"
         if e.seconds

@@ -332,6 +332,8 @@ def test_the_log_has_a_line_for_each_event_with_its_time_the_newest_first():
 
 def test_the_log_says_where_a_resumed_run_goes_on():
     assert "Going on after step 8." in run_views.log([{**PREPARED, "from_step": 8}])
+    assert "share the base" not in run_views.log([PREPARED])
+    assert "The devices share the base&#x27;s weights." in run_views.log([{**PREPARED, "base_weights": "shared"}])
     assert "Going on" not in run_views.log([PREPARED])
 
 
@@ -346,8 +348,8 @@ def test_the_log_tells_the_base_models_measure_from_the_adapters():
 # Before a run
 
 
-def previewed(seconds=None, measured_by=None, examples=(), left_out=(), cut=0, too_long=0, devices=1):
-    estimate = Estimate(1200, 75, 90_000, 2**30, seconds, measured_by, devices)
+def previewed(seconds=None, measured_by=None, examples=(), left_out=(), cut=0, too_long=0, devices=1, shared=False):
+    estimate = Estimate(1200, 75, 90_000, 2**30, seconds, measured_by, devices, shared)
     return Tree(views.preview(Preview(examples, estimate, Loaded((), left_out), 200, cut, too_long))).text
 
 
@@ -361,6 +363,7 @@ def test_an_estimate_names_the_run_whose_pace_it_goes_by_or_admits_to_have_none(
 def test_an_estimate_for_several_devices_gives_the_memory_of_each():
     said = previewed(devices=8)
     assert "about 1.0 GB memory on each device; time not yet measured on 8 devices" in said
+    assert "memory on each device, the base's weights shared out;" in previewed(devices=8, shared=True)
 
 
 def test_a_preview_says_what_is_left_out_and_what_is_cut():
