@@ -5,6 +5,7 @@ session.py    set up, train, save: the recipe as a story
 material.py   the data set, tokenised, and what is held out
 trainer.py    transformers.Trainer with the loss only where there are labels
 ranks.py      the processes that train one run together, one for each device
+sharding.py   the frozen base shared out among them, for one that a single device can't hold
 fused.py      layers and loss in fewer passes over memory
 attention.py  attention on a CPU: written out for short rows, where SDPA's backward pass is slow
 reporting.py  events while training: steps, evaluations, checkpoints, stop

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from medqa.runs import EventWriter, Run
+from medqa.runs import EventWriter, Run, progress_of
 from train import ranks
 
 
@@ -29,8 +29,9 @@ def _lead(run: Run) -> int:
 
         # The events share the disk with the checkpoint that has just filled it.
         (run.folder / "reserve").unlink(missing_ok=True)
-        # A new writer, because it mends the line that was cut when the disk filled.
-        EventWriter(run)("failed", reason=sentence_for(error, run))
+        if not _has_failed(run):
+            # A new writer, because it mends the line that was cut when the disk filled.
+            EventWriter(run)("failed", reason=sentence_for(error, run))
         raise
     finally:
         (run.folder / "reserve").unlink(missing_ok=True)
@@ -42,10 +43,19 @@ def _follow(run: Run) -> int:
 
     try:
         train(run, ranks.silent)
-    except Exception:
+    except Exception as error:
         time.sleep(ranks.SECONDS_FOR_LAST_WORDS)
+        from train.failures import TrainingFailed
+
+        # The first rank has not met it, and can't speak: it waits for this one in the middle of a pass.
+        if isinstance(error, TrainingFailed) and not _has_failed(run):
+            EventWriter(run)("failed", reason=str(error))
         raise
     return 0
+
+
+def _has_failed(run: Run) -> bool:
+    return progress_of(run).status == "failed"
 
 
 if __name__ == "__main__":

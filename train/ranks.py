@@ -29,6 +29,10 @@ def count() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
+def on_this_host() -> int:
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+
+
 def first() -> bool:
     """Whether this is the rank that writes: events, checkpoints, the adapter."""
     return number() == 0
@@ -58,7 +62,7 @@ def join(torch_name: str) -> None:
     from train.failures import TrainingFailed
 
     if torch_name == "cuda":
-        wanted, there = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+        wanted, there = on_this_host(), torch.cuda.device_count()
         if wanted > there:
             raise TrainingFailed(
                 f"{wanted} devices are asked for on this machine, and PyTorch sees {there} here. "
@@ -78,6 +82,17 @@ def total(*numbers: float) -> tuple[float, ...]:
     added = torch.tensor(numbers, dtype=torch.float64)
     torch.distributed.all_reduce(added)
     return tuple(added.tolist())
+
+
+def least(number: int) -> int:
+    """The smallest of all ranks, which meet here."""
+    if count() == 1:
+        return number
+    import torch
+
+    smallest = torch.tensor(number)
+    torch.distributed.all_reduce(smallest, torch.distributed.ReduceOp.MIN)
+    return smallest.item()
 
 
 def meet() -> None:

@@ -20,6 +20,7 @@ from train import ranks
 from train.best import Best
 from train.checkpoints import keep_newest
 from train.failures import TrainingFailed
+from train.sharding import in_company
 from train.trainer import collate, label_loss
 
 STEPS_TO_JUDGE = 5
@@ -51,9 +52,14 @@ class HeldOut:
 
         Each rank does its share.
         """
+
+        def my_share() -> tuple[float, ...]:
+            with in_company(model):
+                return self._measure_share(model, tokenizer, tokens_per_batch)
+
         was_training = model.training
         model.eval()
-        share = ranks.together(lambda: self._measure_share(model, tokenizer, tokens_per_batch))
+        share = ranks.together(my_share)
         model.train(was_training)
         loss, tokens, *certainties = ranks.total(*share)
         return {

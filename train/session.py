@@ -16,6 +16,7 @@ from medqa import device as devices
 from medqa import disputes
 from medqa.datasets import fingerprint, held_out_split
 from medqa.device import Device
+from medqa.estimate import BaseWeights
 from medqa.model import load_base, load_tokenizer, revision
 from medqa.runs import EventReader, EventWriter, Progress, Run, progress
 from medqa.settings import from_environment
@@ -28,6 +29,7 @@ from train.fused import fuse
 from train.material import Material, prepare
 from train.reporting import Clock, Reporter
 from train.saving import control_scores, held_out_certainty, held_out_scores, recover_renamed_adapter, save_adapter
+from train.sharding import chosen, in_company, parameters_here, rows_at_once, share_out
 from train.trainer import Examples, LabelTrainer, LengthSortedSampler
 
 # Read at once when measuring, where memory was enough for the whole batch.
@@ -52,9 +54,14 @@ def train(run: Run, write: EventWriter) -> None:
     tokenizer = load_tokenizer(spec.base_model)
     # Those made since the run began are left to the next one: all ranks, and the run resumed, have the same rows.
     material = prepare(spec, tokenizer, write, disputes.wrong_keys(run.folder.parent, before.began))
-    session = Session(run, write, spec, device, tokenizer, material, clock)
-
     micro_batch = share = _rows_of_each_rank(spec)
+    weights = chosen(spec, device)
+    if weights.shared:
+        micro_batch = rows_at_once(spec, device, share, max(len(e.input_ids) for e in material.examples))
+        rows = f"take {micro_batch} of {share} examples at a time, by the estimate of memory"
+        write("note", message=f"The {ranks.count()} devices share the base's weights ({weights.reason}) and {rows}.")
+    session = Session(run, write, spec, device, tokenizer, material, clock, weights)
+
     while True:
         try:
             return session.attempt(micro_batch)
@@ -91,12 +98,13 @@ class Session:
     tokenizer: PreTrainedTokenizerBase
     material: Material
     clock: Clock
+    weights: BaseWeights
 
     def attempt(self, micro_batch: int) -> None:
         """Train from the newest whole checkpoint, or the start, to the end or until asked to stop; save the best."""
         set_seed(self.spec.seed)
         evaluation_tokens = EVALUATION_TOKENS[self.device.torch_name] * micro_batch // _rows_of_each_rank(self.spec)
-        model = _with_lora(self.spec, self.device)
+        model = _with_lora(self.spec, self.device, self.weights.shared)
         checkpoint = next(iter(self.run.checkpoints()), None)
         from_step = int(checkpoint.name.split("-")[1]) if checkpoint else 0
         total = self.spec.steps(len(self.material.examples))
@@ -117,8 +125,9 @@ class Session:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         else:
             trainer._load_from_checkpoint(str(checkpoint), model)
-        if ranks.first():
-            self._finish(model, best, reporter.stopped, evaluation_tokens)
+        with in_company(model.get_base_model()):
+            if ranks.first():
+                self._finish(model, best, reporter.stopped, evaluation_tokens)
 
     def _reporter(self, model: PeftModel, best: Best, total: int, evaluation_tokens: int) -> Reporter:
         held_out = self.material.held_out
@@ -156,6 +165,9 @@ class Session:
             "parameters": parameters,
             "trainable": trainable,
             "micro_batch": micro_batch,
+            "base_weights": "shared" if self.weights.shared else "whole",
+            "base_weights_reason": self.weights.reason,
+            "parameters_here": parameters_here(model),
         }
 
     def _finish(self, model: PeftModel, best: Best, stopped: bool, evaluation_tokens: int) -> None:
@@ -191,10 +203,12 @@ def _evaluation_steps(spec: RunSpec, total: int) -> frozenset[int]:
     return frozenset(max(1, round(total * i / spec.evaluations)) for i in range(1, spec.evaluations + 1))
 
 
-def _with_lora(spec: RunSpec, device: Device) -> PeftModel:
-    base = load_base(spec.base_model, device)
+def _with_lora(spec: RunSpec, device: Device, shared: bool) -> PeftModel:
+    base = load_base(spec.base_model, replace(device, torch_name="cpu") if shared else device)
     if device.torch_name == "cpu":
         attention.use(base)
+    if shared:
+        share_out(base, device)
     targets = ALL_LINEAR if spec.target_modules == (ALL_LINEAR,) else list(spec.target_modules)
     # Not the output layer: answers are scored with its own weights, in float32.
     head = base.get_output_embeddings()

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, Trainer
 from medqa.prompt import Example
 from train import ranks
 from train.fused import LabelLoss
+from train.sharding import in_company
 
 # Batches are cut from this many at a time, sorted by length: little padding, still well mixed.
 BATCHES_PER_SORT = 16
@@ -179,9 +180,10 @@ class LabelTrainer(Trainer):
         lengths = inputs.pop("lengths")
         self.tokens_seen += sum(lengths)
         loss = torch.zeros((), device=self.args.device)
-        for rows in parts(lengths, TOKENS_AT_ONCE[self.args.device.type]):
-            part = {name: values[rows, : max(lengths[rows])] for name, values in inputs.items()}
-            loss += super().training_step(model, part, num_items_in_batch)
+        with in_company(model.get_base_model()):
+            for rows in parts(lengths, TOKENS_AT_ONCE[self.args.device.type]):
+                part = {name: values[rows, : max(lengths[rows])] for name, values in inputs.items()}
+                loss += super().training_step(model, part, num_items_in_batch)
         return loss
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):

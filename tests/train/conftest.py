@@ -1,8 +1,17 @@
-"""What the trainer's tests share: a small disk of their own to fill."""
+"""What the trainer's tests share: a small disk of their own to fill, and an end to what they have started."""
 
 import subprocess
 
 import pytest
+
+from tests.train.ranks_at_work import processes
+
+
+@pytest.fixture(scope="module")
+def no_process_is_left(tmp_path_factory):
+    yield
+    for process in processes(tmp_path_factory.getbasetemp()):
+        process.kill()
 
 
 @pytest.fixture

@@ -1,78 +1,28 @@
 """A run on several devices, as two processes on the CPU that meet over gloo: the same course as one, and one record."""
 
-import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 
-import psutil
 import pytest
 
 from medqa import adapters, launch, runs
 from medqa.runs import EventReader
 from medqa.settings import ROOT
 from tests.train.in_process import go_on, new_run
+from tests.train.ranks_at_work import PATIENCE, kill, processes, steps_on, wait_until
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.usefixtures("no_process_is_left", "on_one_cpu_thread")]
 
 SAME = 1e-4  # in nats: what two runs of the same steps may differ by in float32
-SECONDS_TO_BE_TRUE = 2
-PATIENCE = 240  # seconds; a start imports torch three times, on a machine that may be busy
 
 
 @pytest.fixture(scope="module")
 def spec(tiny_spec):
     """Of 45 rows, an epoch's last batch has one: nothing for the second rank."""
     return replace(tiny_spec, name="one-1", rows=45, epochs=12, evaluations=3)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_process_is_left(tmp_path_factory, on_one_cpu_thread):
-    yield
-    for process in processes(tmp_path_factory.getbasetemp()):
-        process.kill()
-
-
-def processes(folder):
-    """The launchers and ranks of the runs under a folder, whoever started them."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        words = process.info["cmdline"] or []
-        at_work = process.info["status"] != psutil.STATUS_ZOMBIE
-        if at_work and words[-3:-1] == ["-m", "train"] and words[-1].startswith(str(folder.resolve())):
-            found.append(process)
-    return found
-
-
-def rank_of(process):
-    """None for the launcher."""
-    number = process.environ().get("RANK")
-    return None if number is None else int(number)
-
-
-def wait_until(condition, what, seconds=SECONDS_TO_BE_TRUE):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, what
-        time.sleep(0.02)
-
-
-def kill(run, rank):
-    """What is known two seconds after a kill -9 of one rank, or of the launcher."""
-    there = {rank_of(process): process for process in processes(run.folder)}
-    assert set(there) == {None, 0, 1}
-    there[rank].send_signal(signal.SIGKILL)
-    wait_until(lambda: runs.progress_of(run).status != "running" and not run.alive, "still called running")
-    wait_until(lambda: not processes(run.folder), "a process was left behind")
-    return runs.progress_of(run)
-
-
-def thirty_steps_on(seen):
-    turns = [event["event"] for event in seen.messages if event["event"] in ("resumed", "prepared")]
-    return turns[-1] == "prepared" and seen.step > seen.prepared["from_step"] + 30
 
 
 def numbers(events):
@@ -99,14 +49,14 @@ def story(spec, tmp_path_factory, wait_for, on_one_cpu_thread):
     told.log = (run.folder / "process.log").read_text()
 
     launch.resume(run)
-    wait_for(run, thirty_steps_on, PATIENCE)
+    wait_for(run, steps_on(30), PATIENCE)
     told.rank_killed = kill(run, rank=1)
 
     run.stop_file.touch()
     told.on_one = go_on(run)
 
     launch.resume(run)
-    wait_for(run, thirty_steps_on, PATIENCE)
+    wait_for(run, steps_on(30), PATIENCE)
     told.launcher_killed = kill(run, rank=None)
 
     told.finished = go_on(run)
