@@ -28,6 +28,8 @@ ADAPTERS_ATTACHED = 8
 # Copies for writing: 28 MB each of the embedded model.
 COPIED_PARAMETERS = 16_000_000
 COPIES_KEPT = 4
+# In place of the key of the adapter that is switched on.
+UNKNOWN = "unknown"
 
 
 class ModelError(RuntimeError):
@@ -114,6 +116,7 @@ class Loaded:
     tokenizer: PreTrainedTokenizerBase
     _with_adapters: PeftModel | None = None
     _attached: OrderedDict[str, Path] = field(default_factory=OrderedDict)
+    _on: str | None = None
     _turns: Turns = field(default_factory=Turns)
     _copies: OrderedDict[str, PreTrainedModel] = field(default_factory=OrderedDict)
     _copying: threading.Lock = field(default_factory=threading.Lock)
@@ -126,11 +129,22 @@ class Loaded:
                 # Once: a resumed run may replace the adapter at any moment.
                 key = adapter_key(adapter)
                 self._attach(adapter, key)
-                self._with_adapters.base_model.enable_adapter_layers()
-                self._with_adapters.set_adapter(key, inference_mode=True)
+                self._switch_on(key)
             elif self._with_adapters is not None:
-                self._with_adapters.base_model.disable_adapter_layers()
+                self._switch_on(None)
             yield self.base
+
+    def _switch_on(self, key: str | None) -> None:
+        # Both go over every module; a text asks once for each of its tokens.
+        if key == self._on:
+            return
+        self._on = UNKNOWN
+        if key is None:
+            self._with_adapters.base_model.disable_adapter_layers()
+        else:
+            self._with_adapters.base_model.enable_adapter_layers()
+            self._with_adapters.set_adapter(key, inference_mode=True)
+        self._on = key
 
     def copy_for_writing(self, adapter: Path | None) -> PreTrainedModel | None:
         """The same weights as one plain float32 network that needs no `using`; None where it wouldn't be faster.
@@ -163,6 +177,8 @@ class Loaded:
         if key in self._attached:
             self._attached.move_to_end(key)
             return
+        # PEFT may switch on what it loads, and another one when it lets go of one.
+        self._on = UNKNOWN
         try:
             with safe_open(folder / "adapter_model.safetensors", "pt") as weights:
                 if any(".lm_head." in name for name in weights.keys()):  # noqa: SIM118

@@ -7,6 +7,8 @@ trainer.py    transformers.Trainer with the loss only where there are labels
 ranks.py      the processes that train one run together, one for each device
 sharding.py   the frozen base shared out among them, for one that a single device can't hold
 fused.py      layers and loss in fewer passes over memory
+packing.py    rows end to end without padding, on a GPU
+graphs.py     the decoder's pass as one launch, on a GPU
 attention.py  attention on a CPU: written out for short rows, where SDPA's backward pass is slow
 reporting.py  events while training: steps, evaluations, checkpoints, stop
 saving.py     the finished adapter, its scores and its card

@@ -203,7 +203,7 @@ def _evaluation_steps(spec: RunSpec, total: int) -> frozenset[int]:
     return frozenset(max(1, round(total * i / spec.evaluations)) for i in range(1, spec.evaluations + 1))
 
 
-def _with_lora(spec: RunSpec, device: Device, shared: bool) -> PeftModel:
+def _with_lora(spec: RunSpec, device: Device, shared: bool = False) -> PeftModel:
     base = load_base(spec.base_model, replace(device, torch_name="cpu") if shared else device)
     if device.torch_name == "cpu":
         attention.use(base)

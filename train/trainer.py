@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 
@@ -15,15 +15,18 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel, Trainer
 
 from medqa.prompt import Example
-from train import ranks
+from train import packing, ranks
 from train.fused import LabelLoss
-from train.sharding import in_company
+from train.graphs import GraphedDecoder
+from train.packing import decoder_inputs, decoder_options
+from train.sharding import in_company, is_shared
 
 # Batches are cut from this many at a time, sorted by length: little padding, still well mixed.
 BATCHES_PER_SORT = 16
 # More than these go through the model in parts, their gradients added up: a working set nearer to the CPU's caches, and
 # less memory for the kernel to hand over.
 TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 2**16}
+Layout = Callable[[Sequence[Example]], dict[str, Tensor | list[int]]]
 # In place of a row's index: a row of nothing but padding.
 NOTHING = -1
 
@@ -53,6 +56,18 @@ def collate(examples: Sequence[Example]) -> dict[str, Tensor | list[int]]:
     }
 
 
+def in_parts(examples: Sequence[Example], tokens: int, laid_out: Layout = collate) -> dict[str, list | int]:
+    """The batches these rows go through the model in, with what is counted better here than on a GPU."""
+    batches = [laid_out(examples[rows]) for rows in parts([len(e.input_ids) for e in examples], tokens)]
+    for batch in batches:
+        batch["positions"] = label_positions(batch["labels"])
+    return {
+        "parts": batches,
+        "tokens": sum(sum(batch["lengths"]) for batch in batches),
+        "labelled": sum(len(batch["positions"]) for batch in batches),
+    }
+
+
 def parts(lengths: Sequence[int], tokens: int) -> Iterator[slice]:
     """Neighbouring rows whose padded size stays within the budget (a longer one goes alone); none of rows all empty."""
     start = longest = 0
@@ -65,24 +80,32 @@ def parts(lengths: Sequence[int], tokens: int) -> Iterator[slice]:
         yield slice(start, len(lengths))
 
 
+def label_positions(labels: Tensor) -> Tensor:
+    """Of labels [rows, tokens], flattened, the places whose states predict one."""
+    return (functional.pad(labels[:, 1:], (0, 1), value=-100) != -100).flatten().nonzero().squeeze(1)
+
+
 def label_loss(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
-    """Summed cross-entropy, in nats, of the labelled tokens.
+    """Summed cross-entropy, in nats, of the labelled tokens. `positions`: those of its labels, where they are known.
 
     The output layer runs on their positions alone: for Qwen3 it is 151,936 wide, and prompts are most of an example.
     """
-    targets = inputs["labels"][:, 1:]
-    labelled = targets != -100
+    positions = inputs["positions"] if "positions" in inputs else label_positions(inputs["labels"])
+    targets = inputs["labels"].flatten()[positions + 1]
     # Where LoRA runs as PEFT's own layers, its float32 matrices multiply in bfloat16 beside a bfloat16 base; the update
     # stays float32. PEFT's cast of their inputs to float32, which autocast would undo at once, costs a fifth of a step.
     mixed = model.dtype == torch.bfloat16
-    with torch.autocast(model.device.type, torch.bfloat16, enabled=mixed), disable_input_dtype_casting(model, mixed):
+    # Each weight is used once in a pass, so a cache of casts would save none, and graphs can't have one.
+    autocast = torch.autocast(model.device.type, torch.bfloat16, enabled=mixed, cache_enabled=False)
+    with autocast, disable_input_dtype_casting(model, mixed):
         # No attention mask: padding is on the right and attention is causal; a mask would keep SDPA off its fast path.
-        hidden = model.get_decoder()(input_ids=inputs["input_ids"], use_cache=False).last_hidden_state
-        states, head = hidden[:, :-1][labelled], model.get_output_embeddings()
+        read = decoder_inputs(inputs)
+        hidden = model.get_decoder()(**read, **decoder_options(read)).last_hidden_state
+        states, head = hidden.flatten(0, 1)[positions], model.get_output_embeddings()
         if head.bias is None:
-            return LabelLoss.apply(states, head.weight, targets[labelled])
+            return LabelLoss.apply(states, head.weight, targets)
         logits = head(states)
-    return functional.cross_entropy(logits.float(), targets[labelled], reduction="sum")
+    return functional.cross_entropy(logits.float(), targets, reduction="sum")
 
 
 class LengthSortedSampler(Sampler[int]):
@@ -91,6 +114,7 @@ class LengthSortedSampler(Sampler[int]):
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
         self.lengths = lengths
         self.batch_size = batch_size
+        self.batches_per_sort = BATCHES_PER_SORT
         self.seed = seed
         self.epoch = 0
 
@@ -104,7 +128,7 @@ class LengthSortedSampler(Sampler[int]):
         # Seeded by epoch rather than by torch's global state: a resumed run meets the same order.
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(len(self.lengths), generator=generator).tolist()
-        group = self.batch_size * BATCHES_PER_SORT
+        group = self.batch_size * self.batches_per_sort
         batches = []
         for start in range(0, len(order), group):
             by_length = sorted(order[start : start + group], key=self.lengths.__getitem__)
@@ -149,20 +173,31 @@ class LabelTrainer(Trainer):
     # Makes Trainer count the labelled tokens of an accumulated batch and leave the scaling to compute_loss.
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *, sampler: LengthSortedSampler, **options: object) -> None:
-        super().__init__(data_collator=collate, **options)
+    def __init__(self, *, sampler: LengthSortedSampler, packed: bool | None = None, **options: object) -> None:
+        super().__init__(**options)
         self.model_accepts_loss_kwargs = True
         # Leaves the model as it is; in training mode it would be wrapped in DDP.
         self.accelerator.prepare_model = partial(self.accelerator.prepare_model, evaluation_mode=True)
         self._sampler = Share(sampler)
+        self._graphs: GraphedDecoder | None = None
+        self._budget = TOKENS_AT_ONCE[self.args.device.type]
+        self._laid_out: Layout = collate
         self.tokens_seen = 0
+        base, on_gpu = self.model.get_base_model(), self.args.device.type == "cuda"
+        # Ranks that share a base make empty passes too, and those are not worth packing.
+        if (on_gpu if packed is None else packed) and not is_shared(base) and packing.use(base, max(sampler.lengths)):
+            self._laid_out = partial(packing.pack, rows=self._train_batch_size)
+            # Without padding nothing is won by sorting, and totals that differ less come in fewer shapes.
+            sampler.batches_per_sort = 1
+            if on_gpu:
+                self._graphs = GraphedDecoder.take_over(base.get_decoder())
 
     def get_train_dataloader(self) -> DataLoader:
         loader = DataLoader(
             self.train_dataset,
             batch_size=self._train_batch_size,
             sampler=self._sampler,
-            collate_fn=self.data_collator,
+            collate_fn=partial(in_parts, tokens=self._budget, laid_out=self._laid_out),
             pin_memory=self.args.dataloader_pin_memory,
         )
         # As if there were one process: the sampler deals out the rows itself. accelerate would repeat rows of a short
@@ -176,13 +211,18 @@ class LabelTrainer(Trainer):
         # Trainer logs the mean of what the ranks return; each has its part of a sum.
         return loss * ranks.count()
 
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        """The batches of a step, and how many labels they have in all ranks together."""
+        if self._graphs:
+            self._graphs.begin_step()
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        return batches, ranks.total(sum(batch["labelled"] for batch in batches))[0]
+
     def _share_of_step(self, model, inputs, num_items_in_batch) -> Tensor:
-        lengths = inputs.pop("lengths")
-        self.tokens_seen += sum(lengths)
+        self.tokens_seen += inputs["tokens"]
         loss = torch.zeros((), device=self.args.device)
         with in_company(model.get_base_model()):
-            for rows in parts(lengths, TOKENS_AT_ONCE[self.args.device.type]):
-                part = {name: values[rows, : max(lengths[rows])] for name, values in inputs.items()}
+            for part in inputs["parts"]:
                 loss += super().training_step(model, part, num_items_in_batch)
         return loss
 

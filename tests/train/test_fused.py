@@ -149,3 +149,22 @@ def test_a_batch_in_parts_gives_the_gradients_of_the_whole(with_lora, tmp_path, 
     whole, in_parts = adapter_after(10_000), adapter_after(2 * max(lengths))
     for name, weights in whole.items():
         torch.testing.assert_close(in_parts[name], weights, rtol=1e-4, atol=1e-6)
+
+
+def test_a_rotation_and_its_gradients_are_those_of_transformers():
+    from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
+    from train.fused import rotate
+
+    torch.manual_seed(0)
+    query, key = (torch.randn(2, heads, 5, 8, requires_grad=True) for heads in (4, 2))
+    angles = torch.rand(1, 5, 4).repeat(1, 1, 2)
+    weights = torch.randn(2, 4, 5, 8), torch.randn(2, 2, 5, 8)
+
+    def outcome(turn):
+        turned = turn(query, key, angles.cos(), angles.sin())
+        loss = sum((states * weight).sum() for states, weight in zip(turned, weights, strict=True))
+        return [*turned, *torch.autograd.grad(loss, (query, key))]
+
+    for ours, theirs in zip(outcome(rotate), outcome(apply_rotary_pos_emb), strict=True):
+        torch.testing.assert_close(ours, theirs)
