@@ -174,8 +174,10 @@ def panel_of(settings: Settings, run_name: str | None, chosen: list[str], alread
         return [newest, "", "", "", gr.update(interactive=False), hidden, hidden, (names,)]
     progress = seen(run)
     stopping = run.stop_file.exists()
+    # Its last word said, a process still takes seconds to leave on a busy machine, and holds the device till then.
+    resumable = progress.resumable and not run.alive
     counts = (progress.step, len(progress.steps), len(progress.evaluations), len(progress.messages))
-    version = (names, run.name, progress.status, counts, stopping, run.has_adapter, progress.resumable, tuple(chosen))
+    version = (names, run.name, progress.status, counts, stopping, run.has_adapter, resumable, tuple(chosen))
     if version == already:
         return [gr.skip()] * 8
     return [
@@ -184,7 +186,7 @@ def panel_of(settings: Settings, run_name: str | None, chosen: list[str], alread
         run_charts(progress, chosen),
         run_views.log([*progress.messages, *progress.evaluations]),
         gr.update(interactive=progress.status == "running" and not stopping),
-        gr.update(visible=progress.resumable),
+        gr.update(visible=resumable),
         gr.update(visible=run.has_adapter and progress.status != "running"),
         version,
     ]

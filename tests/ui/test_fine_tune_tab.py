@@ -1,3 +1,4 @@
+import fcntl
 import json
 import re
 from dataclasses import replace
@@ -52,6 +53,19 @@ def test_a_new_choice_of_charts_is_drawn_although_the_run_has_not_changed(settin
     more, _ = charts_shown(settings, run, ["memory"], version)
     assert more.startswith(alone.removesuffix("</figure>"))
     assert "Memory in GB" in more
+
+
+def test_resuming_is_offered_once_the_stopped_process_has_left(settings, run):
+    checkpoint = run.folder / "checkpoints" / "checkpoint-30"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "complete").touch()
+    EventWriter(run)("stopped", step=30)
+    with (run.folder / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        *_, resume, _, version = fine_tune_tab.panel_of(settings, run.name, [], ())
+        assert not resume["visible"]
+    *_, resume, _, _ = fine_tune_tab.panel_of(settings, run.name, [], version)
+    assert resume["visible"]
 
 
 def test_a_run_is_exported_as_json_under_its_name(settings, run):
