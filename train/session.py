@@ -21,7 +21,7 @@ from medqa.model import load_base, load_tokenizer, revision
 from medqa.runs import EventReader, EventWriter, Progress, Run, progress
 from medqa.settings import from_environment
 from medqa.spec import ALL_LINEAR, RunSpec
-from train import attention, ranks
+from train import attention, packing, ranks
 from train.best import Best
 from train.checkpoints import drop_unusable
 from train.failures import TrainingFailed, is_out_of_memory
@@ -30,7 +30,7 @@ from train.material import Material, prepare
 from train.reporting import Clock, Reporter
 from train.saving import control_scores, held_out_certainty, held_out_scores, recover_renamed_adapter, save_adapter
 from train.sharding import chosen, in_company, parameters_here, rows_at_once, share_out
-from train.trainer import Examples, LabelTrainer, LengthSortedSampler
+from train.trainer import BATCHES_PER_SORT, BATCHES_PER_SORT_PACKED, Examples, LabelTrainer, LengthSortedSampler
 
 # Read at once when measuring, where memory was enough for the whole batch.
 EVALUATION_TOKENS = {"cpu": 4096, "cuda": 65_536}
@@ -108,16 +108,19 @@ class Session:
         checkpoint = next(iter(self.run.checkpoints()), None)
         from_step = int(checkpoint.name.split("-")[1]) if checkpoint else 0
         total = self.spec.steps(len(self.material.examples))
-        self.write("prepared", from_step=from_step, total_steps=total, **self._facts(model, micro_batch))
+        lengths = [len(example.input_ids) for example in self.material.examples]
+        packed = not self.weights.shared and is_packed(model, self.device, max(lengths))
+        order = self._order(lengths, packed, resumed=checkpoint is not None)
+        facts = self._facts(model, micro_batch) | {"batches_per_sort": order.batches_per_sort}
+        self.write("prepared", from_step=from_step, total_steps=total, **facts)
         best = Best(self.run, model, _recorded(self.run).evaluations)
         reporter = self._reporter(model, best, total, evaluation_tokens)
         trainer = LabelTrainer(
             model=model,
             args=_arguments(self.run, self.spec, self.device, total, micro_batch),
             train_dataset=Examples(self.material.examples),
-            sampler=LengthSortedSampler(
-                [len(example.input_ids) for example in self.material.examples], self.spec.batch_size, self.spec.seed
-            ),
+            sampler=order,
+            packed=packed,
             callbacks=[reporter],
         )
         reporter.tokens_seen = lambda: trainer.tokens_seen
@@ -128,6 +131,13 @@ class Session:
         with in_company(model.get_base_model()):
             if ranks.first():
                 self._finish(model, best, reporter.stopped, evaluation_tokens)
+
+    def _order(self, lengths: list[int], packed: bool, resumed: bool) -> LengthSortedSampler:
+        """A run keeps its order of rows where it goes on, on whatever device that is."""
+        usual = BATCHES_PER_SORT_PACKED if packed else BATCHES_PER_SORT
+        if resumed:
+            usual = _recorded(self.run).prepared.get("batches_per_sort", BATCHES_PER_SORT)
+        return LengthSortedSampler(lengths, self.spec.batch_size, self.spec.seed, usual)
 
     def _reporter(self, model: PeftModel, best: Best, total: int, evaluation_tokens: int) -> Reporter:
         held_out = self.material.held_out
@@ -230,6 +240,11 @@ def _with_lora(spec: RunSpec, device: Device, shared: bool = False) -> PeftModel
     model = get_peft_model(base, config)
     fuse(model)
     return model
+
+
+def is_packed(model: PeftModel, device: Device, longest: int) -> bool:
+    """Whether its batches are to be packed: on a GPU, where its attention can keep rows apart."""
+    return device.torch_name == "cuda" and packing.use(model.get_base_model(), longest)
 
 
 def _arguments(run: Run, spec: RunSpec, device: Device, total: int, micro_batch: int) -> TrainingArguments:

@@ -19,10 +19,12 @@ from train import packing, ranks
 from train.fused import LabelLoss
 from train.graphs import GraphedDecoder
 from train.packing import decoder_inputs, decoder_options
-from train.sharding import in_company, is_shared
+from train.sharding import in_company
 
 # Batches are cut from this many at a time, sorted by length: little padding, still well mixed.
 BATCHES_PER_SORT = 16
+# Packed rows have no padding, and unsorted batches are of more equal size: they come in fewer shapes.
+BATCHES_PER_SORT_PACKED = 1
 # More than these go through the model in parts, their gradients added up: a working set nearer to the CPU's caches, and
 # less memory for the kernel to hand over.
 TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 2**16}
@@ -111,10 +113,12 @@ def label_loss(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
 class LengthSortedSampler(Sampler[int]):
     """Each epoch a new seeded order, in batches of similar lengths, the batches themselves shuffled."""
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+    def __init__(
+        self, lengths: Sequence[int], batch_size: int, seed: int, batches_per_sort: int = BATCHES_PER_SORT
+    ) -> None:
         self.lengths = lengths
         self.batch_size = batch_size
-        self.batches_per_sort = BATCHES_PER_SORT
+        self.batches_per_sort = batches_per_sort
         self.seed = seed
         self.epoch = 0
 
@@ -166,6 +170,7 @@ class Share(Sampler[int]):
 class LabelTrainer(Trainer):
     """Trains on `Examples`. Its loss is the mean over the labelled tokens of the whole effective batch, of all ranks.
 
+    `packed`: the model's attention is packing.py's.
     The ranks' gradients are added up here, once a step, and not by DDP: its hooks wait for a call of the whole model's
     forward, and `label_loss` calls its parts; and it would send the frozen base to every rank first.
     """
@@ -173,7 +178,7 @@ class LabelTrainer(Trainer):
     # Makes Trainer count the labelled tokens of an accumulated batch and leave the scaling to compute_loss.
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *, sampler: LengthSortedSampler, packed: bool | None = None, **options: object) -> None:
+    def __init__(self, *, sampler: LengthSortedSampler, packed: bool = False, **options: object) -> None:
         super().__init__(**options)
         self.model_accepts_loss_kwargs = True
         # Leaves the model as it is; in training mode it would be wrapped in DDP.
@@ -183,14 +188,10 @@ class LabelTrainer(Trainer):
         self._budget = TOKENS_AT_ONCE[self.args.device.type]
         self._laid_out: Layout = collate
         self.tokens_seen = 0
-        base, on_gpu = self.model.get_base_model(), self.args.device.type == "cuda"
-        # Ranks that share a base make empty passes too, and those are not worth packing.
-        if (on_gpu if packed is None else packed) and not is_shared(base) and packing.use(base, max(sampler.lengths)):
+        if packed:
             self._laid_out = partial(packing.pack, rows=self._train_batch_size)
-            # Without padding nothing is won by sorting, and totals that differ less come in fewer shapes.
-            sampler.batches_per_sort = 1
-            if on_gpu:
-                self._graphs = GraphedDecoder.take_over(base.get_decoder())
+            if self.args.device.type == "cuda":
+                self._graphs = GraphedDecoder.take_over(self.model.get_base_model().get_decoder())
 
     def get_train_dataloader(self) -> DataLoader:
         loader = DataLoader(

@@ -55,7 +55,14 @@ from medqa.runs import Run
 from medqa.settings import ASSETS, EMBEDDED, from_environment
 from medqa.spec import RunSpec
 from train import session
-from train.trainer import Examples, LabelTrainer, LengthSortedSampler, collate, label_loss
+from train.trainer import (
+    BATCHES_PER_SORT_PACKED,
+    Examples,
+    LabelTrainer,
+    LengthSortedSampler,
+    collate,
+    label_loss,
+)
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 SIZES = {
@@ -290,11 +297,15 @@ def explained_examples(spec: RunSpec, split: str, wanted: int, tokenizer) -> lis
 
 def ours(spec: RunSpec, device: Device, tokenizer, examples: list[Example], folder: str) -> Trainer:
     lengths = [len(example.input_ids) for example in examples]
+    model = session._with_lora(spec, device)
+    packed = session.is_packed(model, device, max(lengths))
+    sort = {"batches_per_sort": BATCHES_PER_SORT_PACKED} if packed else {}
     return LabelTrainer(
-        model=session._with_lora(spec, device),
+        model=model,
         args=session._arguments(Run(Path(folder)), spec, device, spec.steps(len(examples)), spec.batch_size),
         train_dataset=Examples(examples),
-        sampler=LengthSortedSampler(lengths, spec.batch_size, spec.seed),
+        sampler=LengthSortedSampler(lengths, spec.batch_size, spec.seed, **sort),
+        packed=packed,
     )
 
 

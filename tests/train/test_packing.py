@@ -168,20 +168,24 @@ def test_without_memory_for_a_graph_training_goes_on(graphed, model, examples, m
 
 
 def test_packed_training_gives_the_losses_of_padded_training(tmp_path, tiny_base, cpu, questions, tokenizer):
-    """In the order of the packed run: it sorts nothing."""
     from medqa.prompt import training_example
     from tests.train.test_trainer import BATCH, arguments, losses_of, with_lora
-    from train.trainer import Examples, LabelTrainer, LengthSortedSampler
+    from train import packing
+    from train.trainer import BATCHES_PER_SORT_PACKED, Examples, LabelTrainer, LengthSortedSampler
 
     many = [training_example(question, tokenizer, 256) for question in questions]
+    lengths = [len(example.input_ids) for example in many]
 
     def losses(packed):
-        sampler = LengthSortedSampler([len(e.input_ids) for e in many], BATCH, seed=0)
-        sampler.batches_per_sort = 1
+        model = with_lora(tiny_base, cpu)
+        assert not packed or packing.use(model.get_base_model(), max(lengths))
         trainer = LabelTrainer(
-            model=with_lora(tiny_base, cpu), args=arguments(tmp_path), train_dataset=Examples(many), sampler=sampler,
+            model=model,
+            args=arguments(tmp_path),
+            train_dataset=Examples(many),
+            sampler=LengthSortedSampler(lengths, BATCH, 0, BATCHES_PER_SORT_PACKED),
             packed=packed,
-        )  # fmt: skip
+        )
         return losses_of(trainer)
 
     assert losses(packed=True) == pytest.approx(losses(packed=False), abs=1e-3)

@@ -335,20 +335,39 @@ def test_a_best_adapter_of_steps_that_are_repeated_gives_way_to_what_the_repeat_
     assert card(run)["step"] == seen.best["step"] == 3
 
 
-def test_a_run_stopped_early_saves_its_best_adapter_too_and_resumes_from_its_last_step(
-    tmp_path, short_spec, measuring, monkeypatch
-):
+def stop_in_the_fifth_step(run, monkeypatch):
     from train import trainer
 
-    spec = replace(short_spec, evaluations=12)
-    run, whole, calls = new_run(tmp_path, spec), trainer.label_loss, iter(range(100))
+    whole, calls = trainer.label_loss, iter(range(100))
 
-    def asked_to_stop_in_the_fifth_step(model, inputs):
+    def asked(model, inputs):
         if next(calls) == 4:
             launch.stop(run)
         return whole(model, inputs)
 
-    monkeypatch.setattr(trainer, "label_loss", asked_to_stop_in_the_fifth_step)
+    monkeypatch.setattr(trainer, "label_loss", asked)
+
+
+def test_a_run_keeps_its_order_of_rows_where_it_goes_on_without_packing(tmp_path, short_spec, monkeypatch):
+    from train import packing, session
+
+    run = new_run(tmp_path, short_spec)
+    stop_in_the_fifth_step(run, monkeypatch)
+    with monkeypatch.context() as on_a_gpu:
+        on_a_gpu.setattr(session, "is_packed", lambda model, _, longest: packing.use(model.get_base_model(), longest))
+        assert go_on(run).prepared["batches_per_sort"] == 1
+    run.stop_file.unlink()
+    seen = go_on(run)
+    assert (seen.status, seen.prepared["from_step"], seen.prepared["batches_per_sort"]) == ("done", 5, 1)
+    _, other = train_here(tmp_path / "other", short_spec)
+    assert other.prepared["batches_per_sort"] == 16
+
+
+def test_a_run_stopped_early_saves_its_best_adapter_too_and_resumes_from_its_last_step(
+    tmp_path, short_spec, measuring, monkeypatch
+):
+    run = new_run(tmp_path, replace(short_spec, evaluations=12))
+    stop_in_the_fifth_step(run, monkeypatch)
     measuring(1, 2, 4, 3)
     seen = go_on(run)
     assert (seen.status, seen.step, card(run)["step"], card(run)["steps"]) == ("stopped", 5, 2, 5)
