@@ -1,6 +1,8 @@
 """What tests share: a runs folder of their own, and a tiny random Qwen3 with the embedded model's tokenizer."""
 
+import fcntl
 import json
+import os
 import re
 import shutil
 import time
@@ -11,6 +13,12 @@ from medqa import launch, runs
 from medqa.question import Question
 from medqa.settings import ASSETS
 from medqa.spec import RunSpec
+
+# As the page does: threads that spin while they wait take the cores from all else that runs. Read when torch loads,
+# here and in the servers and trainers that tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are taken: a second thread would only be waited for
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 MARKED_AS_A_WHOLE = re.compile(r"^pytestmark = (.+)$", re.MULTILINE)
@@ -27,6 +35,20 @@ def pytest_ignore_collect(collection_path, config):
     left_out = set(re.findall(r"not (\w+)", wanted)) if NOTHING_MARKED.fullmatch(wanted) else set()
     marked = MARKED_AS_A_WHOLE.search(collection_path.read_text(encoding="utf-8")) if left_out else None
     return True if marked and left_out & set(MARK.findall(marked[1])) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Of several workers, one whose test is marked `alone` has the machine to itself; the others wait at the door."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    alone = item.get_closest_marker("alone") is not None
+    # Two files to lock that are there anyway. Who waits for the room keeps the door shut, so that it empties.
+    with open(__file__) as door, open(item.config.inipath) as room:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -88,6 +88,7 @@ def test_names_without_a_folder_stay_as_they_are(run, dataset):
 # TensorBoard
 
 
+@pytest.mark.model
 def test_without_the_package_the_error_names_it(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
@@ -96,6 +97,7 @@ def test_without_the_package_the_error_names_it(run, tmp_path, monkeypatch):
     assert not (tmp_path / "logs").exists()
 
 
+@pytest.mark.model
 def test_a_log_has_every_figure_at_its_step_and_repeated_steps_once(run, tmp_path):
     pytest.importorskip("tensorboard", reason="tensorboard, which is optional, is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
