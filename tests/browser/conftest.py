@@ -1,21 +1,28 @@
 """What the browser stories share: the app as a real process, and a Chromium that watches what the page does."""
 
+import fcntl
 import http.client
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from medqa import launch
+from medqa.runs import Run
 from medqa.settings import ROOT
+from medqa.spec import PRESETS
 
 PATIENCE_SECONDS = 60  # two shared cores
+RUN_SECONDS = 600  # no more than a ceiling: how long a run takes is the machine's matter
 HERE = ("127.0.0.1", "localhost")
 
 
@@ -33,6 +40,10 @@ class Server:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def up(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
         """Returns once the page is served."""
@@ -55,7 +66,7 @@ class Server:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        if self.process and self.process.poll() is None:
+        if self.up:
             self.process.terminate()
             try:
                 self.process.wait(20)
@@ -132,18 +143,28 @@ class Watch:
         dialog.dismiss()
 
 
-@pytest.fixture(scope="module")
-def _server(tmp_path_factory):
+@pytest.fixture(scope="session")
+def _served(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("app"))
-    server.start()
     yield server
     server.stop()
     server.end_trainers()
 
 
+@pytest.fixture(scope="module")
+def _server(_served):
+    """One server for all files, as each start loads Gradio, torch and the model; a file begins with no runs."""
+    if not _served.up:
+        _served.start()
+    yield _served
+    _served.end_trainers()
+    if _served.runs.exists():
+        shutil.rmtree(_served.runs)
+
+
 @pytest.fixture
 def server(_server):
-    """One server for the stories of a file; a run left going by a failed test does not block the next one."""
+    """A run left going by a failed test does not block the next one."""
     yield _server
     _server.end_trainers()
 
@@ -226,6 +247,52 @@ def fine_tune(server):
         return name
 
     return start
+
+
+@pytest.fixture
+def until_finished():
+    """until_finished(page, name="quick-1"): the page shows that this run has come to its end, however long it took."""
+    from playwright.sync_api import expect
+
+    def wait(page, name="quick-1"):
+        live = page.locator("#live")
+        expect(live).to_contain_text(re.compile(f"{name} · (finished|failed)"), timeout=RUN_SECONDS * 1000)
+        expect(live).to_contain_text(f"{name} · finished")
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def _trained(tmp_path_factory, wait_for):
+    """For stories that begin where a run has ended: one such run, made once, by the worker that needs it first."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    changed = {"rows": 128, "evaluation_questions": 20, "epochs": 1}
+    spec = replace(PRESETS["quick"].spec, name="quick-1", **changed)
+    run = Run(folder / "trained" / spec.name)
+    with (folder / "trained.lock").open("w") as made, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(made, fcntl.LOCK_EX)
+        patch.setenv("MEDQA_DEVICE", "cpu")
+        if not run.folder.exists():
+            launch.start(spec, run.folder.parent)
+        wait_for(run, lambda seen: seen.status == "done" and not run.alive, RUN_SECONDS)
+    return run
+
+
+@pytest.fixture
+def trained(server, _trained, until_finished):
+    """trained(page): on the Fine-tune tab turns up the finished run quick-1, as one started in another browser does."""
+
+    def turn_up(page):
+        # Its pieces are there all at once, as the page sees them.
+        arriving = shutil.copytree(_trained.folder, server.runs.with_name("arriving"))
+        server.runs.mkdir(exist_ok=True)
+        arriving.rename(server.runs / _trained.name)
+        page.get_by_role("tab", name="Fine-tune").click()
+        until_finished(page)
+
+    return turn_up
 
 
 def advanced(page) -> None:

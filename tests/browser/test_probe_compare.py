@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 
 
-def test_the_adapter_is_shown_beside_the_base_model_and_beside_a_newer_adapter(opened, page, fine_tune, server):
+def test_the_adapter_is_shown_beside_the_base_model_and_beside_a_newer_adapter(opened, page, trained, server):
     opened(page)
     answered(page, "medqa-nano alone")
     panel = page.locator("#probe-compare")
@@ -17,8 +17,7 @@ def test_the_adapter_is_shown_beside_the_base_model_and_beside_a_newer_adapter(o
     title.click()
     expect(panel.get_by_role("alert")).to_contain_text("There is no adapter to compare with yet.")
 
-    fine_tune(page, rows=128, evaluation_questions=20, epochs=1)
-    expect(page.locator("#live")).to_contain_text("finished", timeout=120_000)
+    trained(page)
     page.locator("#use").click()
     answered(page, "with the adapter quick-1")
     title.click()

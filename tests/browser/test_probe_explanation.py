@@ -8,10 +8,9 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 
 
-def test_an_explanation_is_tested_in_place_and_below_a_threshold_no_option_is_named(opened, page, fine_tune, server):
+def test_an_explanation_is_tested_in_place_and_below_a_threshold_no_option_is_named(opened, page, trained, server):
     opened(page)
-    fine_tune(page, rows=128, evaluation_questions=40, epochs=1)
-    expect(page.locator("#live")).to_contain_text("finished", timeout=120_000)
+    trained(page)
     with_tops_of(server.runs / "quick-1" / "adapter" / "medqa.json")
     page.locator("#use").click()
     asked(page)

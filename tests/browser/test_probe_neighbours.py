@@ -8,13 +8,12 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 
 
-def test_the_nearest_training_rows_are_shown_and_a_trained_question_is_recognised(opened, page, fine_tune, server):
+def test_the_nearest_training_rows_are_shown_and_a_trained_question_is_recognised(opened, page, trained, server):
     opened(page)
     asked(page)
     expect(panel(page)).to_contain_text("The base model alone has no training rows to search.")
 
-    fine_tune(page, rows=128, evaluation_questions=20, epochs=1)
-    expect(page.locator("#live")).to_contain_text("finished", timeout=120_000)
+    trained(page)
     page.locator("#use").click()
     asked(page)
     expect(panel(page)).to_contain_text("of the 128 questions the adapter was trained on")

@@ -26,7 +26,10 @@ def test_an_empty_page_says_what_it_is_and_that_there_is_no_adapter_yet(opened, 
     expect(page.locator("#adapter input")).to_have_value(re.compile("alone"))
 
 
-def test_a_visitor_fine_tunes_the_embedded_model_and_sees_it_answer_and_explain(opened, page, fine_tune):
+@pytest.mark.alone
+def test_a_visitor_fine_tunes_the_embedded_model_and_sees_it_answer_and_explain(
+    opened, page, fine_tune, until_finished
+):
     opened(page)
     fine_tune(page, rows=128, evaluation_questions=20, epochs=1)
     began = time.monotonic()
@@ -41,7 +44,7 @@ def test_a_visitor_fine_tunes_the_embedded_model_and_sees_it_answer_and_explain(
     page.get_by_role("tab", name="Fine-tune").click()
     expect(page.locator("#live")).to_contain_text("quick-1 · running")
     expect(page.locator("#curves polyline").first).to_be_attached()
-    expect(page.locator("#live")).to_contain_text("finished", timeout=120_000)
+    until_finished(page)
     expect(page.locator("#live")).to_contain_text("step 8 of 8")
     expect(page.locator("#live table")).to_contain_text("unknown")
 
