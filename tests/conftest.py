@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,8 @@ from medqa.spec import RunSpec
 # As the page does: threads that spin while they wait take the cores from all else that runs. Read when torch loads,
 # here and in the servers and trainers that tests start.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are taken: a second thread would only be waited for
+SEVERAL = "PYTEST_XDIST_WORKER" in os.environ
+if SEVERAL:  # the cores are taken: a second thread would only be waited for
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
@@ -37,18 +40,41 @@ def pytest_ignore_collect(collection_path, config):
     return True if marked and left_out & set(MARK.findall(marked[1])) else None
 
 
+# Of several workers, one can have the machine to itself: each test is in the room, and who waits to have it alone keeps
+# the door shut, so that it empties. Both are files to lock, which may as well be two that are there.
+DOOR, ROOM = Path(__file__), Path(__file__).parents[1] / ".pytest.ini"
+room_of_test = pytest.StashKey()
+
+
+@contextmanager
+def inside(how):
+    with DOOR.open() as door, ROOM.open() as room:
+        if SEVERAL:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            fcntl.flock(room, how)
+            fcntl.flock(door, fcntl.LOCK_UN)
+        yield room
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """Of several workers, one whose test is marked `alone` has the machine to itself; the others wait at the door."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    with inside(fcntl.LOCK_SH) as item.stash[room_of_test]:
         return (yield)
-    alone = item.get_closest_marker("alone") is not None
-    # Two files to lock that are there anyway. Who waits for the room keeps the door shut, so that it empties.
-    with open(__file__) as door, open(item.config.inipath) as room:
-        fcntl.flock(door, fcntl.LOCK_EX)
-        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        fcntl.flock(door, fcntl.LOCK_UN)
-        return (yield)
+
+
+@pytest.fixture
+def undisturbed(request):
+    """undisturbed(): a context in which no other worker runs a test, for what is measured in seconds."""
+
+    @contextmanager
+    def alone():
+        room = request.node.stash[room_of_test]
+        fcntl.flock(room, fcntl.LOCK_UN)
+        with inside(fcntl.LOCK_EX):
+            yield
+        fcntl.flock(room, fcntl.LOCK_SH)
+
+    return alone
 
 
 @pytest.fixture(scope="session", autouse=True)
