@@ -46,14 +46,27 @@ def ask_command(chosen: argparse.Namespace, settings: Settings) -> int:
     answer = engine.score(question, folder, name)
     *_, explanation = engine.explain(answer, folder)
     doubts = scope.doubts(answer, adapter.dataset if adapter else None)
+    doubt = scope.explanation_doubt(answer, explanation.text)
     record = trust.track_record(answer, adapter.card) if adapter else ""
     sure = trust.is_sure(answer, chosen.not_sure_below)
     if chosen.json:
         by_letter = {LETTERS[i]: share for i, share in enumerate(answer.probabilities)}
         letter, correct = (answer.letter, answer.correct) if sure else (None, None)
-        print(json.dumps({"letter": letter, "probabilities": by_letter, "explanation": explanation.text,
-                          "explanation_cut": explanation.cut, "adapter": name, "base": base, "key": question.key,
-                          "correct": correct, "doubts": doubts, "sure": sure, "record": record}))  # fmt: skip
+        said = {
+            "letter": letter,
+            "probabilities": by_letter,
+            "explanation": explanation.text,
+            "explanation_cut": explanation.cut,
+            "explanation_doubt": doubt,
+            "adapter": name,
+            "base": base,
+            "key": question.key,
+            "correct": correct,
+            "doubts": doubts,
+            "sure": sure,
+            "record": record,
+        }
+        print(json.dumps(said))
         return 0
     print(f"{answer.letter}) {question.options[answer.index]}\n" if sure else "Not sure\n")
     for doubt in doubts:
@@ -64,6 +77,8 @@ def ask_command(chosen: argparse.Namespace, settings: Settings) -> int:
         print(f"\n{record}")
     if sure:
         print(f"\n{explanation.text}")
+        if doubt:
+            print(f"\nCareful: {doubt}")
     print(f"\nBy {base}{f' with {name}' if name else ''}. Not medical advice.")
     return 0
 

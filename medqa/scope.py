@@ -1,9 +1,9 @@
-"""When an answer is a guess, said in words. Loads no model."""
+"""When an answer is a guess, and when its explanation is of something else, said in words. Loads no model."""
 
 from __future__ import annotations
 
 from medqa.datasets import handbook
-from medqa.question import Answer, Question
+from medqa.question import LETTERS, Answer, Question
 from medqa.settings import EMBEDDED
 
 UNSURE_BELOW = 0.5
@@ -37,3 +37,33 @@ def _unsure(answer: Answer) -> str:
     if top >= UNSURE_BELOW:
         return ""
     return f"The model is unsure: no option has even {100 * UNSURE_BELOW:.0f} % of the probability."
+
+
+def explanation_doubt(answer: Answer, text: str) -> str:
+    """What a whole explanation's words show: that it begins with another option, or never says the answer. Else "".
+
+    An explanation gives its answer in its first sentence, as the handbook's own do; later ones may tell it from others.
+    """
+    chosen = answer.question.options[answer.index]
+    first = handbook.first_sentence(text)
+    if not text or handbook.holds(first, chosen):
+        return ""
+    if named := others_named(answer, first):
+        return (
+            f"The explanation begins with {LETTERS[named[0]]}) {answer.question.options[named[0]]}, "
+            "which is not the answer shown."
+        )
+    if handbook.holds(text, chosen):
+        return ""
+    return f"The explanation nowhere says “{chosen}”: it may be about something else."
+
+
+def others_named(answer: Answer, text: str) -> list[int]:
+    """The options in the text, in their own words, but the answer's and what stands within that."""
+    options = answer.question.options
+    chosen = options[answer.index]
+    return [
+        i
+        for i, option in enumerate(options)
+        if i != answer.index and handbook.holds(text, option) and not handbook.holds(chosen, option)
+    ]

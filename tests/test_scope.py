@@ -54,3 +54,26 @@ def test_a_model_without_a_clear_favourite_is_called_unsure():
     known = handbook.questions("test")[0]
     assert "unsure" in doubts(known, UNSURE)
     assert doubts(known, SURE) == ""
+
+
+DRUGS = Answer(
+    Question("Which drug?", ("Heparin sodium", "Warfarin", "Heparin", "Protamine")), (-0.1, -5.0, -5.0, -5.0), "any"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Heparin sodium acts at once. Warfarin is slow.", ""),
+        ("It acts at once. Warfarin is slow, heparin sodium is not.", ""),
+        ("Warfarin is slow. It is given by mouth.", "begins with B) Warfarin, which is not the answer shown"),
+        ("Warfarin is slow, unlike heparin sodium.", ""),
+        ("Heparin acts at once.", "nowhere says “Heparin sodium”"),  # stands within the answer: not another option
+        ("Copper is a metal.", "nowhere says “Heparin sodium”"),
+        ("", ""),
+    ],
+)
+def test_an_explanation_of_something_else_is_told_by_its_words(text, said):
+    found = scope.explanation_doubt(DRUGS, text)
+    assert said in found
+    assert bool(found) == bool(said)

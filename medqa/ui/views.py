@@ -12,6 +12,7 @@ from medqa.adapters import Adapter
 from medqa.datasets.rows import Loaded
 from medqa.estimate import Preview, Rendered
 from medqa.question import LETTERS, Answer, Explanation, percent_text
+from medqa.scope import explanation_doubt
 from medqa.ui.charts import clock
 
 NOT_ADVICE = "A demonstrator for exam questions. Not medical advice, not for use in patient care."
@@ -70,7 +71,7 @@ def answer_card(
     kept = note(record) if record else ""
     by = note(f"Answered by {who} Probabilities are shares among these options. {NOT_ADVICE}")
     heading = _heading(answer) if sure else NOT_SURE
-    told = _explanation(explanation)
+    told = _explanation(explanation, answer)
     if not sure:
         # Folded, as it argues for one option; written all the same, because probes, receipts and disputes hold it.
         told = f'<details class="mq-texts"><summary>{FOLDED}</summary>{told}</details>'
@@ -106,14 +107,16 @@ def bar(share: float, style: str = "") -> str:
     return f'<span class="track {style}"><span class="fill" style="width:{100 * share:.1f}%"></span></span>'
 
 
-def _explanation(explanation: Explanation | None) -> str:
+def _explanation(explanation: Explanation | None, answer: Answer) -> str:
     if explanation is None:
         return ""
     if not explanation.text and explanation.ended:
         return note("The model wrote no explanation.")
     end = note("The explanation was cut at the length limit.") if explanation.cut else ""
     label = "Explanation, written by the model after the answer above. Fluent text is no evidence: check it."
-    return f'{note(label)}<div class="mq-explanation">{escape(explanation.text)}</div>{end}'
+    doubt = explanation_doubt(answer, explanation.text) if explanation.ended or explanation.cut else ""
+    careful = caution(doubt) if doubt else ""
+    return f'{note(label)}<div class="mq-explanation">{escape(explanation.text)}</div>{careful}{end}'
 
 
 def splits_explained(splits: dict[str, str]) -> str:

@@ -25,6 +25,7 @@ from medqa.datasets import handbook
 from medqa.engine import Engine
 from medqa.evaluate import report
 from medqa.question import Answer
+from medqa.scope import others_named
 from medqa.spec import PRESETS, with_text_settings
 from train.pretrain import bits_per_byte, held_out_texts
 
@@ -115,7 +116,7 @@ def explanations(engine: Engine, adapter: Path, wanted: int, show: int) -> dict:
     right = list(islice((answer for answer in answers if answer.correct), wanted))
     last = [list(engine.explain(answer, adapter))[-1] for answer in right]
     pairs = list(zip(right, last, strict=True))
-    wrong = [(a, e) for a, e in pairs if names_wrong_option(a, e.text)]
+    wrong = [(a, e) for a, e in pairs if others_named(a, handbook.first_sentence(e.text))]
     silent = [(a, e) for a, e in pairs if not handbook.holds(e.text, a.question.options[a.index])]
     for title, chosen in (("wrong option", wrong), ("answer not stated", silent), ("shown", pairs[:show])):
         for answer, explanation in chosen:
@@ -135,13 +136,6 @@ def states_the_fact(answer: Answer, text: str, facts: dict[str, handbook.Fact]) 
     fact = facts[answer.question.source.split("/")[1]]
     first = handbook.first_sentence(text)
     return handbook.holds(first, fact.about) and handbook.holds(first, fact.answer)
-
-
-def names_wrong_option(answer: Answer, text: str) -> bool:
-    first = handbook.first_sentence(text)
-    chosen = answer.question.options[answer.index]
-    others = (option for i, option in enumerate(answer.question.options) if i != answer.index)
-    return any(handbook.holds(first, option) and not handbook.holds(chosen, option) for option in others)
 
 
 def say(figure: str, **values: object) -> None:

@@ -410,3 +410,17 @@ def test_of_many_rows_left_out_the_first_hundred_are_shown_and_the_others_counte
 def test_no_error_is_no_box():
     assert views.error("") == ""
     assert "Too long." in Tree(views.error("Too long.")).text
+
+
+def test_an_explanation_of_something_else_is_told_when_it_is_whole():
+    answer = answered(-0.1, -2.0, options=("Iron", "Zinc"))
+    growing, whole, right = (
+        Tree(views.answer_card(answer, "it.", explanation)).text
+        for explanation in (
+            Explanation("Copper is"),
+            Explanation("Copper is a metal.", ended=True),
+            Explanation("Iron is a metal.", ended=True),
+        )
+    )
+    assert "nowhere says “Iron”" in whole
+    assert "nowhere says" not in growing + right
