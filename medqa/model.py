@@ -25,8 +25,8 @@ from medqa.turns import Turns
 
 WAY_OUT = f"give the path of a local folder that holds the model, or choose {EMBEDDED}, which needs no network."
 ADAPTERS_ATTACHED = 8
-# Copies for writing: 28 MB each of the embedded model.
-COPIED_PARAMETERS = 16_000_000
+# Copies for writing: 28 MB each of the embedded model, 128 MB of the largest that are copied.
+COPIED_PARAMETERS = 32_000_000
 COPIES_KEPT = 4
 # In place of the key of the adapter that is switched on.
 UNKNOWN = "unknown"
