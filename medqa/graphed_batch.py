@@ -8,6 +8,7 @@ and columns for a fixed number of tokens; a text that joins takes a free seat.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -29,15 +30,25 @@ class Graphs:
 
     def __init__(self, capture: bool = True) -> None:
         self.capture = capture
+        self._fails = False
         self._kept: OrderedDict[tuple[str, int, int], _Step] = OrderedDict()
 
     def begin(self, network: PreTrainedModel, key: str, state: State, most: int) -> Batch | GraphedBatch:
-        """A batch of one text that may grow by so many tokens; one without a graph where there is no memory for it."""
+        """A batch of one text that may grow by so many tokens; without a graph where there can be none."""
+        return self.batch(network, key, [state], _columns(state, most))
+
+    def batch(self, network: PreTrainedModel, key: str, states: Sequence[State], columns: int) -> Batch | GraphedBatch:
+        if self._fails:
+            return Batch(states)
         try:
-            return GraphedBatch(self, network, key, [state], _columns(state, most))
+            return GraphedBatch(self, network, key, states, columns)
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
-            return Batch([state])
+        except RuntimeError as error:
+            # Not every model's step can be captured; one that can't won't the next time either.
+            self._fails = True
+            warnings.warn(f"Texts are written without graphs: {error}", stacklevel=2)
+        return Batch(states)
 
     def step(self, network: PreTrainedModel, key: str, seats: int, columns: int, like: State) -> _Step:
         wanted = (key, seats, columns)
@@ -73,11 +84,7 @@ class GraphedBatch:
         columns = max(_columns(state, most), self._step.columns)
         if free is None or columns > self._step.columns:
             states = [*(self.state(i) for i in range(len(self.lengths))), state]
-            try:
-                return GraphedBatch(self._graphs, network, self._key, states, columns)
-            except torch.OutOfMemoryError:
-                torch.cuda.empty_cache()
-                return Batch(states)
+            return self._graphs.batch(network, self._key, states, columns)
         self._step.place(_stacked(state), free)
         return self._of([*self._seats, free], [*self.lengths, len_of(state)])
 

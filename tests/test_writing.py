@@ -1,8 +1,10 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
+import torch
 
 from medqa import batch as batches
 from medqa import engine as engines
@@ -152,6 +154,22 @@ def test_a_fault_in_one_text_ends_that_one_alone(engine, monkeypatch):
     with pytest.raises(RuntimeError, match="no memory left"):
         running[1].result()
     assert told(engine, CASES[0]) == alone[0]
+
+
+@pytest.mark.parametrize("engine", ["seats"], indirect=True)
+@pytest.mark.parametrize(("error", "tries"), [(RuntimeError("not to be captured"), 1), (torch.OutOfMemoryError(), 3)])
+def test_where_no_graph_can_be_texts_are_written_without(engine, monkeypatch, error, tries):
+    alone, tried = [told(engine, question) for question in CASES], []
+
+    def failing(*given):
+        tried.append(given)
+        raise error
+
+    monkeypatch.setattr(graphed_batch, "_Step", failing)
+    engine._writer._graphs = graphed_batch.Graphs(capture=False)
+    with nullcontext() if tries > 1 else pytest.warns(UserWarning, match="without graphs: not to be captured"):
+        assert [told(engine, question) for question in CASES] == alone
+    assert len(tried) == tries
 
 
 def test_an_adapter_that_vanishes_is_told_and_the_others_are_written_on(engine, adapters, make_adapter, tmp_path):

@@ -37,6 +37,28 @@ def use(model: PreTrainedModel, longest: int) -> bool:
     return True
 
 
+def kernel_runs(model: PreTrainedModel) -> bool:
+    """Whether this GPU has flash attention for the model's heads and number format; an older one has not."""
+    config = model.config
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    options = {"dtype": model.dtype, "device": model.device}
+    query = torch.zeros(2, config.num_attention_heads, width, requires_grad=True, **options)
+    key, value = (torch.zeros(2, config.num_key_value_heads, width, requires_grad=True, **options) for _ in range(2))
+    bounds = torch.tensor([0, 1, 2], dtype=torch.int32, device=model.device)
+    try:
+        states = _flash(query, key, value, bounds, 1, None)
+        states.backward(torch.ones_like(states))
+    except (RuntimeError, NotImplementedError):
+        return False
+    return True
+
+
+def _flash(query: Tensor, key: Tensor, value: Tensor, bounds: Tensor, longest: int, scale: float | None) -> Tensor:
+    """All [tokens, heads, width]."""
+    attend = torch.ops.aten._flash_attention_forward
+    return attend(query, key, value, bounds, bounds, longest, longest, 0.0, True, False, scale=scale)[0]
+
+
 def pack(examples: Sequence[Example], rows: int) -> dict[str, Tensor | list[int]]:
     """`input_ids`, `position_ids` and `labels`, each [1, tokens]; `row_bounds` [rows + 2]: where each row begins.
 
@@ -86,9 +108,7 @@ def rows_apart(
     scale = options.get("scaling")
     if query.is_cuda:
         query, key, value = (states[0].transpose(0, 1) for states in (query, key, value))
-        bounds = (row_bounds, row_bounds, longest, longest)
-        attended = torch.ops.aten._flash_attention_forward(query, key, value, *bounds, 0.0, True, False, scale=scale)
-        return attended[0][None], None
+        return _flash(query, key, value, row_bounds, longest, scale)[None], None
     lengths = row_bounds.diff().tolist()
     rows = zip(*(states.split(lengths, dim=2) for states in (query, key, value)), strict=True)
     attend = partial(functional.scaled_dot_product_attention, is_causal=True, scale=scale, enable_gqa=True)

@@ -244,7 +244,8 @@ def _with_lora(spec: RunSpec, device: Device, shared: bool = False) -> PeftModel
 
 def is_packed(model: PeftModel, device: Device, longest: int) -> bool:
     """Whether its batches are to be packed: on a GPU, where its attention can keep rows apart."""
-    return device.torch_name == "cuda" and packing.use(model.get_base_model(), longest)
+    base = model.get_base_model()
+    return device.torch_name == "cuda" and packing.kernel_runs(base) and packing.use(base, longest)
 
 
 def _arguments(run: Run, spec: RunSpec, device: Device, total: int, micro_batch: int) -> TrainingArguments:

@@ -101,6 +101,13 @@ def test_a_model_that_is_not_known_to_be_able_to_is_left_as_it_is(tiny_base, cpu
         setattr(base.config, name, usual)
 
 
+def test_without_flash_attention_nothing_is_packed(model):
+    """As on a GPU that is too old: on a CPU there is none."""
+    from train import packing
+
+    assert not packing.kernel_runs(model.get_base_model())
+
+
 @pytest.fixture
 def graphed(model, monkeypatch):
     """A decoder with graphs that are plain calls, since capturing wants a GPU; `captured` lists their shapes."""
