@@ -190,7 +190,8 @@ class LabelTrainer(Trainer):
         self.tokens_seen = 0
         if packed:
             self._laid_out = partial(packing.pack, rows=self._train_batch_size)
-            if self.args.device.type == "cuda":
+            # NCCL's watchdog looks after its events from a thread of its own, which a capture need not survive.
+            if self.args.device.type == "cuda" and ranks.count() == 1:
                 self._graphs = GraphedDecoder.take_over(self.model.get_base_model().get_decoder())
 
     def get_train_dataloader(self) -> DataLoader:
