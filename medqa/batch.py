@@ -18,13 +18,18 @@ State = list[tuple[Tensor, Tensor]]
 ROOM = 64
 
 
+def length_of(state: State) -> int:
+    """How many tokens have been read."""
+    return state[0][0].shape[2]
+
+
 class Batch:
     """Texts aligned on the right: the newest token of each is in the same column, and padding on its left."""
 
     needs_network = True
 
     def __init__(self, states: Sequence[State]) -> None:
-        self.lengths = [state[0][0].shape[2] for state in states]
+        self.lengths = [length_of(state) for state in states]
         self.columns = max(self.lengths)
         device = states[0][0][0].device
         self._cache = DynamicCache()

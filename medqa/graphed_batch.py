@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from medqa.batch import Batch, State
+from medqa.batch import Batch, State, length_of
 
 SEATS = (1, 8, 16)
 FEWEST_COLUMNS = 512
@@ -73,7 +73,7 @@ class GraphedBatch:
         # Copied before they are placed: they may lie in the seats they are placed in.
         stacked = [_stacked(state) for state in states]
         self._step = graphs.step(network, key, seats, columns, states[0])
-        self.lengths = [len_of(state) for state in states]
+        self.lengths = [length_of(state) for state in states]
         self._seats = list(range(len(states)))
         for seat, one in zip(self._seats, stacked, strict=True):
             self._step.place(one, seat)
@@ -86,7 +86,7 @@ class GraphedBatch:
             states = [*(self.state(i) for i in range(len(self.lengths))), state]
             return self._graphs.batch(network, self._key, states, columns)
         self._step.place(_stacked(state), free)
-        return self._of([*self._seats, free], [*self.lengths, len_of(state)])
+        return self._of([*self._seats, free], [*self.lengths, length_of(state)])
 
     def only(self, kept: Sequence[int]) -> GraphedBatch:
         return self._of([self._seats[i] for i in kept], [self.lengths[i] for i in kept])
@@ -185,14 +185,10 @@ class _Seats(DynamicLayer):
         return self.keys.shape[2]
 
 
-def len_of(state: State) -> int:
-    return state[0][0].shape[2]
-
-
 def _stacked(state: State) -> Tensor:
     """[keys and values, layers, heads, tokens, width]."""
     return torch.stack([torch.stack([layer[which][0] for layer in state]) for which in (0, 1)])
 
 
 def _columns(state: State, most: int) -> int:
-    return max(FEWEST_COLUMNS, 1 << (len_of(state) + most - 1).bit_length())
+    return max(FEWEST_COLUMNS, 1 << (length_of(state) + most - 1).bit_length())

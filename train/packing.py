@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -68,9 +69,7 @@ def pack(examples: Sequence[Example], rows: int) -> dict[str, Tensor | list[int]
     total = sum(lengths)
     filling = -total % STEP
     places = [place for length in [*lengths, filling] for place in range(length)]
-    bounds = [0]
-    for length in [*lengths, *[0] * (rows - len(examples)), filling]:
-        bounds.append(bounds[-1] + length)
+    bounds = list(accumulate([*lengths, *[0] * (rows - len(examples)), filling], initial=0))
     return {
         "input_ids": torch.tensor([[*(i for example in examples for i in example.input_ids), *[0] * filling]]),
         "labels": torch.tensor([[*(i for example in examples for i in example.labels), *[-100] * filling]]),

@@ -53,3 +53,11 @@ def steps_on(steps):
         return turns[-1:] == ["prepared"] and seen.step > seen.prepared["from_step"] + steps
 
     return far_enough
+
+
+def check_ended_by_a_killed_rank(seen):
+    """The other ranks have ended too, with or without the time to say so, and the run can be gone on with."""
+    assert seen.status in ("interrupted", "failed")
+    if seen.status == "failed":
+        assert seen.reason.startswith("Another process of this run ended")
+    assert seen.resumable
