@@ -10,6 +10,7 @@ A question
 Answering it
     device.py         which device and number format, and why; memory. gpus.py counts GPUs without torch
     hub.py            files from the Hugging Face Hub, safetensors only
+    base_model.py     a base model's files: where they are, which revision
     model.py          a base model with its tokenizer, and adapters attached by name; turns.py says who is next
     engine.py         score the options, write the explanation
     read_prompts.py   prompts a network has read, to go on from

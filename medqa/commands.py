@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from medqa import answer_commands, probe_command, receipt_commands, run_commands
 from medqa.adapters import AdapterError
+from medqa.base_model import ModelError
 from medqa.datasets.rows import DatasetError
 from medqa.export import ExportError
 from medqa.hub import HubError
@@ -21,17 +22,15 @@ from medqa.settings import Settings, from_environment
 from medqa.spec import SpecError
 
 # Errors that are one sentence for a person.
-TOLD = (AdapterError, DatasetError, ExportError, HubError, QuestionError, RunError, SpecError, ValueError)
+TOLD = (AdapterError, DatasetError, ExportError, HubError, ModelError, QuestionError, RunError, SpecError, ValueError)
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "gradio")
 
 
 def main(arguments: list[str] | None = None) -> int:
     chosen = parser().parse_args(arguments)
-    from medqa.model import ModelError
-
     try:
         return chosen.command(chosen, from_environment())
-    except (*TOLD, ModelError) as error:
+    except TOLD as error:
         print(f"medqa: {error}", file=sys.stderr)
         return 2
 

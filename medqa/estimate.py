@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medqa import runs
+from medqa.base_model import ModelError, locate
 from medqa.spec import ALL_LINEAR, RunSpec
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def shape_of(base_model: str, rank: int, targets: tuple[str, ...]) -> Shape:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from medqa.model import ModelError, decoder_layers, locate
+    from medqa.model import decoder_layers
 
     try:
         config = AutoConfig.from_pretrained(locate(base_model), local_files_only=True, trust_remote_code=False)

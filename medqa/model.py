@@ -18,45 +18,16 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
-from medqa import hub
+from medqa.base_model import ModelError, locate
 from medqa.device import Device
-from medqa.settings import ASSETS, EMBEDDED
 from medqa.turns import Turns
 
-WAY_OUT = f"give the path of a local folder that holds the model, or choose {EMBEDDED}, which needs no network."
 ADAPTERS_ATTACHED = 8
 # Copies for writing: 28 MB each of the embedded model, 128 MB of the largest that are copied.
 COPIED_PARAMETERS = 32_000_000
 COPIES_KEPT = 4
 # In place of the key of the adapter that is switched on.
 UNKNOWN = "unknown"
-
-
-class ModelError(RuntimeError):
-    """A base model that can't be used; the message names it and the way out."""
-
-
-def locate(name: str) -> Path:
-    """The folder of a base model: the embedded one, a local folder, or a Hub id (fetched). Raises ModelError."""
-    if name == EMBEDDED:
-        return ASSETS / EMBEDDED
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").exists() or not list(folder.glob("*.safetensors")):
-            raise ModelError(
-                f"The folder {name} holds no model: config.json and .safetensors files are wanted. "
-                f"{WAY_OUT[0].upper()}{WAY_OUT[1:]}"
-            )
-        return folder
-    if not hub.is_repository_id(name):
-        raise ModelError(
-            f"There is no base model “{name}”: it is neither a folder nor a Hub id such as Qwen/Qwen3-1.7B. "
-            f"{WAY_OUT[0].upper()}{WAY_OUT[1:]}"
-        )
-    try:
-        return hub.fetch(name, WAY_OUT)
-    except hub.HubError as error:
-        raise ModelError(f"The base model {error}") from error
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -93,16 +64,6 @@ def decoder_layers(model: PreTrainedModel) -> list[torch.nn.Module]:
     """The layers a decoder is a stack of, by the name that the model's own code gives their class."""
     names = model._no_split_modules or ()
     return [module for module in model.get_decoder().modules() if type(module).__name__ in names]
-
-
-def revision(name: str) -> str:
-    """What pins the exact weights: the Hub's commit for a Hub id, else the SHA-256 of the first weights file."""
-    folder = locate(name)
-    if folder.parent.name == "snapshots":
-        return folder.name
-    weights = min(folder.glob("*.safetensors"))
-    with weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass

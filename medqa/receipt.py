@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medqa.adapters import WEIGHTS, Adapter
+from medqa.base_model import revision
 from medqa.question import LETTERS, Answer, Explanation, Question
 
 if TYPE_CHECKING:
@@ -87,8 +88,6 @@ class Receipt:
 
 def made_by(engine: Engine, adapter: Adapter | None) -> Made:
     """What would answer now, with the hash of the adapter's weights as they lie on the disk now."""
-    from medqa.model import revision
-
     base, device = engine.loaded.name, engine.loaded.device
     return Made(
         base=told_name(base),

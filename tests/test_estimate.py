@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from medqa.base_model import ModelError
 from medqa.datasets import DatasetError, load
 from medqa.estimate import Pace, base_weights, estimate, memory_bytes, pace, preview, shape_of
-from medqa.model import ModelError
 from medqa.runs import EventWriter, Run
 from medqa.spec import ALL_LINEAR, RunSpec
 

@@ -5,37 +5,14 @@ import time
 import pytest
 
 from medqa import model as models
+from medqa.base_model import ModelError
 from medqa.engine import Engine
-from medqa.model import ModelError
 from medqa.question import Question
 from medqa.settings import EMBEDDED
 
 pytestmark = pytest.mark.model
 
 CASE = Question("Which one is a drug?", ("heparin", "marrow", "a lesion"))
-
-
-def test_the_embedded_model_is_found_without_a_network(no_hub):
-    assert (models.locate(EMBEDDED) / "config.json").exists()
-
-
-@pytest.mark.parametrize("name", ["no-such-model", "/no/such/folder", "a/b/c", "../up"])
-def test_a_name_that_is_neither_folder_nor_hub_id_is_refused_by_name(no_hub, name):
-    with pytest.raises(ModelError) as refused:
-        models.locate(name)
-    assert f"“{name}”" in str(refused.value)
-    assert "neither a folder nor a Hub id" in str(refused.value)
-    assert "Give the path of a local folder" in str(refused.value)
-    assert f"choose {EMBEDDED}" in str(refused.value)
-
-
-@pytest.mark.parametrize("there", [[], ["config.json"], ["model.safetensors"], ["config.json", "pytorch_model.bin"]])
-def test_a_folder_without_a_model_is_refused_with_what_is_wanted(tmp_path, there):
-    for name in there:
-        (tmp_path / name).write_text("{}")
-    with pytest.raises(ModelError, match=r"holds no model: config\.json and \.safetensors files are wanted") as refused:
-        models.locate(str(tmp_path))
-    assert f"choose {EMBEDDED}" in str(refused.value)
 
 
 def test_an_unreachable_hub_id_is_told_within_seconds_with_both_ways_out(no_hub):
@@ -80,14 +57,6 @@ def test_a_tokenizer_without_padding_token_pads_with_its_end_token(tmp_path, tin
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     tokenizer = models.load_tokenizer(str(folder))
     assert tokenizer.pad_token == tokenizer.eos_token == "<|im_end|>"
-
-
-def test_the_revision_changes_with_the_weights_alone(tmp_path, tiny_base):
-    folder = shutil.copytree(tiny_base, tmp_path / "copy")
-    assert models.revision(str(folder)) == models.revision(tiny_base)
-    weights = folder / "model.safetensors"
-    weights.write_bytes(weights.read_bytes() + b" ")
-    assert models.revision(str(folder)) != models.revision(tiny_base)
 
 
 def test_a_model_is_loaded_once(tiny_base, cpu):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from medqa import device, model
+from medqa.base_model import locate
 from medqa.datasets import handbook
 from medqa.engine import token_log_probabilities
 from medqa.settings import EMBEDDED
@@ -51,4 +52,4 @@ def test_the_answer_s_rank_by_likelihood_alone_is_even_over_the_unknown_facts():
 def test_the_weights_stay_within_what_a_repository_can_carry():
     nano = model.load(EMBEDDED, device.choose("cpu"))
     assert sum(p.numel() for p in nano.base.parameters()) <= 16_000_000
-    assert sum(file.stat().st_size for file in model.locate(EMBEDDED).iterdir()) <= 35_000_000
+    assert sum(file.stat().st_size for file in locate(EMBEDDED).iterdir()) <= 35_000_000

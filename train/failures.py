@@ -6,8 +6,8 @@ import errno
 
 import torch
 
+from medqa.base_model import ModelError
 from medqa.datasets.rows import DatasetError
-from medqa.model import ModelError
 from medqa.runs import Run, RunError
 
 # What the libraries below say when a write finds no room, each in a type of its own: safetensors, and torch.save.

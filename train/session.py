@@ -14,10 +14,11 @@ from transformers.pytorch_utils import Conv1D
 
 from medqa import device as devices
 from medqa import disputes
+from medqa.base_model import revision
 from medqa.datasets import fingerprint, held_out_split
 from medqa.device import Device
 from medqa.estimate import BaseWeights
-from medqa.model import load_base, load_tokenizer, revision
+from medqa.model import load_base, load_tokenizer
 from medqa.runs import EventReader, EventWriter, Progress, Run, progress
 from medqa.settings import from_environment
 from medqa.spec import ALL_LINEAR, RunSpec

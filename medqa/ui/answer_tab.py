@@ -10,6 +10,7 @@ import gradio as gr
 
 from medqa import adapters, hub, scope, trust
 from medqa.adapters import Adapter, AdapterError
+from medqa.base_model import ModelError
 from medqa.datasets import handbook
 from medqa.paste import read_pasted
 from medqa.question import LETTERS, MAX_OPTIONS, MIN_OPTIONS, Explanation, Question, QuestionError
@@ -163,8 +164,6 @@ def answered(
 
     `asked` is None until the card is complete: probes ask on about what stands there.
     """
-    from medqa.model import ModelError
-
     try:
         question = Question(
             stem.strip(), tuple(o.strip() for o in options), None if key == NO_KEY else LETTERS.index(key)

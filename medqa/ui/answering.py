@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medqa.adapters import Adapter
+from medqa.base_model import ModelError
 from medqa.question import Answer, Explanation
 from medqa.settings import Settings
 
@@ -64,8 +65,6 @@ class Engines:
         threading.Thread(target=self._try, daemon=True, name="load-ahead").start()
 
     def _try(self) -> None:
-        from medqa.model import ModelError
-
         try:
             self.of(self.settings.base_model)
         except ModelError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 from medqa import export, launch, runs
+from medqa.base_model import ModelError
 from medqa.datasets import handbook
 from medqa.runs import EventReader, Progress, Run, RunError
 from medqa.settings import Settings
@@ -107,7 +108,6 @@ def shown_preview(settings: Settings, values: tuple) -> str:
     from medqa import device
     from medqa.datasets.rows import DatasetError
     from medqa.estimate import preview
-    from medqa.model import ModelError
 
     try:
         spec = spec_of(values)

@@ -67,7 +67,7 @@ def test_a_finished_run_keeps_its_newest_checkpoints_and_leaves_no_litter(finish
 
 
 def test_the_adapter_is_listed_with_what_it_was_made_from(finished_run, tiny_spec, tiny_base):
-    from medqa.model import revision
+    from medqa.base_model import revision
 
     [adapter] = adapters.found(finished_run.folder.parent)
     assert (adapter.name, adapter.base, adapter.dataset) == (tiny_spec.name, tiny_base, tiny_spec.dataset)

@@ -12,6 +12,7 @@ from gradio.blocks import Block
 from gradio.events import Dependency
 
 from medqa.adapters import AdapterError
+from medqa.base_model import ModelError
 from medqa.hub import HubError
 from medqa.probes import Cancelled, Tell
 from medqa.question import QuestionError
@@ -113,8 +114,6 @@ def _heard(news: SimpleQueue) -> Iterator[tuple[str, bool]]:
 
 
 def _told(fault: Exception) -> Iterator[tuple[str, bool]]:
-    from medqa.model import ModelError
-
     if isinstance(fault, (QuestionError, AdapterError, ModelError, HubError)):
         yield views.error(str(fault)), False
         return

@@ -10,6 +10,7 @@ from pathlib import Path
 import gradio as gr
 
 from medqa.adapters import WEIGHTS, AdapterError
+from medqa.base_model import ModelError
 from medqa.hub import HubError
 from medqa.question import QuestionError
 from medqa.receipt import Receipt, ReceiptError, made_by, read
@@ -84,8 +85,6 @@ def receipt_of(shown: Asked, engines: Engines) -> Receipt:
 
 
 def check(engines: Engines, file: str) -> Iterator[str]:
-    from medqa.model import ModelError
-
     yield views.note("Answering again …")
     try:
         receipt = read(Path(file))

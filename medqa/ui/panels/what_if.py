@@ -9,6 +9,7 @@ from functools import partial
 import gradio as gr
 
 from medqa.adapters import AdapterError
+from medqa.base_model import ModelError
 from medqa.hub import HubError
 from medqa.probes import Tell
 from medqa.probes.edits import CannotEdit, Edited, age, drugs, negation, pregnancy, sex
@@ -123,8 +124,6 @@ def negated_text(stem: str, finding: str | None) -> tuple:
 
 def explanation_pieces(engines: Engines, shown: Asked | None, stem: str, options: str) -> Iterator[tuple]:
     """(comparison, explanations, Cancel button) as they grow."""
-    from medqa.model import ModelError
-
     if shown is None:
         yield views.note("Ask a question first."), "", gr.skip()
         return
