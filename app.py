@@ -12,4 +12,4 @@ from medqa.settings import from_environment
 from medqa.ui import page
 
 if __name__ == "__main__":
-    page.launch(from_environment())
+    page.serve(from_environment())

@@ -29,7 +29,7 @@ What to think of the answer
 A run
     spec.py           the settings of a run, checked; the presets
     estimate.py       what a run will take; a preview of its examples
-    launch.py         start, stop, resume the training process
+    launch.py         start, stop, resume the training process; standby.py has one ready
     runs.py           the run record: folder, events, derived status
     export.py         a run as one JSON or as a TensorBoard log
 

@@ -14,6 +14,7 @@ from medqa import runs
 from medqa.runs import RESERVE_BYTES, EventWriter, Run, RunError
 from medqa.settings import ROOT
 from medqa.spec import RunSpec, checked
+from medqa.standby import Standby
 
 # The page's threads sleep while they wait (see app.py) and leave the cores to the trainer, whose threads spin:
 # measured on two cores, a training step takes 480 ms beside such a page, 1,360 ms beside one that spins too.
@@ -26,6 +27,8 @@ KEEP_HEAP = {
     "MALLOC_TOP_PAD_": str(2**28),
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
+_standby = Standby()
+_keeps_ready = threading.Event()
 BUSY = "The device is busy with the run “{holder}”. Wait until it ends, or stop it first."
 
 
@@ -77,6 +80,12 @@ def stop(run: Run) -> None:
     run.stop_file.touch()
 
 
+def keep_ready() -> None:
+    """From now on a process waits for the next run of one device; what it waits with, it holds in memory."""
+    _keeps_ready.set()
+    _standby.prepare(environment())
+
+
 def free_name(prefix: str, folder: Path) -> str:
     """`quick-3`: the prefix with the first number above all that are taken."""
     taken = [path.name.removeprefix(f"{prefix}-") for path in folder.glob(f"{prefix}-*")]
@@ -117,8 +126,11 @@ def _spawn(run: Run, device_lock: int, devices: int, again: bool = False) -> Non
             os.ftruncate(device_lock, 0)
             os.pwrite(device_lock, run.name.encode(), 0)
             with (run.folder / "process.log").open("ab") as log:
+                process = None
+                if devices == 1:
+                    process = _standby.take(run.folder.resolve(), log.fileno(), run_lock, device_lock)
                 # Its own session: closing the server's terminal must not take the run with it.
-                process = subprocess.Popen(
+                process = process or subprocess.Popen(
                     command(run, devices),
                     cwd=ROOT,
                     stdin=subprocess.DEVNULL,
@@ -131,5 +143,11 @@ def _spawn(run: Run, device_lock: int, devices: int, again: bool = False) -> Non
         except OSError as error:
             reserve.unlink(missing_ok=True)
             raise RunError(f"The run {run.name} can't be started in {run.folder}: {error.strerror}.") from error
-    # Collects the exit status when it comes; an uncollected child stays in the process table.
-    threading.Thread(target=process.wait, daemon=True, name=f"wait-{run.name}").start()
+    threading.Thread(target=_collect, args=(process,), daemon=True, name=f"wait-{run.name}").start()
+
+
+def _collect(process: subprocess.Popen) -> None:
+    """An uncollected child stays in the process table."""
+    process.wait()
+    if _keeps_ready.is_set():
+        _standby.prepare(environment())

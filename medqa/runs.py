@@ -11,7 +11,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from medqa.spec import RunSpec
 
@@ -204,11 +206,12 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """By the mean pace of the last 20 steps; None before there are two."""
-        recent = self.steps[-20:]
+        """By the median pace of the last 20 steps, to which measuring adds; None before there are two."""
+        recent = self.steps[-21:]
         if self.status != "running" or len(recent) < 2:
             return None
-        pace = (recent[-1]["seconds"] - recent[0]["seconds"]) / (recent[-1]["step"] - recent[0]["step"])
+        # Not the mean: an evaluation takes as long as several steps, and would count as if each had one.
+        pace = median(after["seconds"] - before["seconds"] for before, after in pairwise(recent))
         return pace * (self.total_steps - self.step)
 
 

@@ -24,6 +24,7 @@ class Settings:
     share: bool = False
     public: bool = False
     disputes: bool = True
+    standby: bool = True
     max_question_tokens: int = 1500
     max_explanation_tokens: int = 256
     max_upload_megabytes: int = 50

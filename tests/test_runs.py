@@ -270,6 +270,11 @@ def test_the_pace_is_that_of_the_last_twenty_steps():
     assert progress([prepared(total_steps=40), *slow, *fast], True, False).seconds_left == pytest.approx(10.0)
 
 
+def test_what_is_measured_between_two_steps_is_no_part_of_the_pace():
+    seen = progress([prepared(total_steps=10), step(1, 1.0), step(2, 2.0), step(3, 33.0), step(4, 34.0)], True, False)
+    assert seen.seconds_left == pytest.approx(6.0)
+
+
 def test_one_step_shows_no_pace():
     assert progress([prepared(), step(1)], True, False).seconds_left is None
 

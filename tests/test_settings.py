@@ -27,6 +27,7 @@ def test_the_page_is_neither_shared_nor_public_nor_on_the_network_unless_asked()
         ("MEDQA_PUBLIC", "true", "public", True),
         ("MEDQA_PUBLIC", "0", "public", False),
         ("MEDQA_DISPUTES", "0", "disputes", False),
+        ("MEDQA_STANDBY", "0", "standby", False),
         ("MEDQA_RUNS", "/data/runs", "runs", Path("/data/runs")),
     ],
 )

@@ -1,9 +1,17 @@
-"""`python -m train <run folder>`: the entry of the training process, and of each rank of a run on several devices."""
+"""`python -m train <run folder>`: the entry of the training process, and of each rank of a run on several devices.
+
+`python -m train --standby <descriptor>`: waits at that socket for the folder of a run and its files (medqa/standby.py).
+"""
 
 from __future__ import annotations
 
+import gc
+import os
+import socket
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from medqa.runs import EventWriter, Run, progress_of
@@ -20,10 +28,8 @@ def _lead(run: Run) -> int:
     try:
         write = EventWriter(run)
         # Before the seconds that torch takes to import, so that the page shows a resumed run as running at once.
-        write("started")
-        from train.session import train
-
-        train(run, write)
+        write("started", process=os.getpid())
+        _loaded()(run, write)
     except BaseException as error:
         from train.failures import sentence_for
 
@@ -39,10 +45,8 @@ def _lead(run: Run) -> int:
 
 
 def _follow(run: Run) -> int:
-    from train.session import train
-
     try:
-        train(run, ranks.silent)
+        _loaded()(run, ranks.silent)
     except Exception as error:
         time.sleep(ranks.SECONDS_FOR_LAST_WORDS)
         from train.failures import TrainingFailed
@@ -54,11 +58,45 @@ def _follow(run: Run) -> int:
     return 0
 
 
+def _loaded() -> Callable:
+    """session.train, with the libraries it takes."""
+    # They make objects by the hundred thousand and no garbage, for which Python would look a whole second.
+    gc.disable()
+    try:
+        from train.session import train
+    finally:
+        gc.enable()
+    return train
+
+
+def _awaited(descriptor: int) -> str:
+    """The folder of the run that is handed over. Ends the process when whoever made it ready has ended."""
+    # What fails to load fails once more with the run, and is then told.
+    with suppress(Exception):
+        _loaded()
+        from medqa.datasets import handbook
+
+        handbook.read_facts()
+    with socket.socket(fileno=descriptor) as line:
+        folder, handed_over, _, _ = socket.recv_fds(line, 4096, 3)
+    if not folder:
+        sys.exit()
+    # The locks are held as long as they are open, to the end of the process.
+    log = handed_over[0]
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+    os.close(log)
+    return os.fsdecode(folder)
+
+
 def _has_failed(run: Run) -> bool:
     return progress_of(run).status == "failed"
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m train RUN_FOLDER")
-    sys.exit(main(sys.argv[1]))
+    match sys.argv[1:]:
+        case ["--standby", descriptor]:
+            sys.exit(main(_awaited(int(descriptor))))
+        case [folder]:
+            sys.exit(main(folder))
+    sys.exit("usage: python -m train RUN_FOLDER")

@@ -24,6 +24,8 @@ from train.sharding import in_company
 from train.trainer import collate, label_loss
 
 STEPS_TO_JUDGE = 5
+# The base model is measured with the adapter off, so at any time: not before the page shows a loss that falls.
+STEPS_BEFORE_BASE = 5
 # A loss this far above where it started is not noise: a random model of Qwen3's vocabulary is at 11.9 nats.
 EXPLODED_BY_NATS = 3.0
 
@@ -164,12 +166,12 @@ class Reporter(TrainerCallback):
             memory=devices.memory(self.device).used,
         )
         self._judge(loss, step, args.learning_rate)
-        if self.evaluate_at and not self.base_measured:
-            # Only now: the first loss is on the page by the time the base model is measured.
+        # A run stopped between two evaluations is measured where it stopped, or its last steps could not be chosen.
+        due = step in self.evaluate_at or (self.stopped and self.evaluate_at)
+        if self.evaluate_at and not self.base_measured and (due or step >= STEPS_BEFORE_BASE):
             self.evaluate(0)
             self.base_measured = True
-        # A run stopped between two evaluations is measured where it stopped, or its last steps could not be chosen.
-        if step in self.evaluate_at or (self.stopped and self.evaluate_at):
+        if due:
             self.evaluate(step)
 
     def evaluate(self, step: int) -> dict:

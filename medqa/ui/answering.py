@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,15 +61,16 @@ class Engines:
     def is_ready(self, base: str) -> bool:
         return base in self._ready
 
-    def load_ahead(self) -> None:
+    def load_ahead(self, then: Callable[[], None]) -> None:
         """Begin loading the default base model. A failure shows when somebody asks: `of` meets it again."""
-        threading.Thread(target=self._try, daemon=True, name="load-ahead").start()
+        threading.Thread(target=self._try, args=(then,), daemon=True, name="load-ahead").start()
 
-    def _try(self) -> None:
+    def _try(self, then: Callable[[], None]) -> None:
         try:
             self.of(self.settings.base_model)
         except ModelError as error:
             print(f"The base model could not be loaded ahead: {error}", flush=True)
+        then()
 
     def hardware(self) -> tuple[str, list[str]]:
         """The device in words, and what on this machine will bite."""

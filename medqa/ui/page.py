@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from medqa import launch
 from medqa.settings import ASSETS, Settings
 from medqa.ui import views
 from medqa.ui.about_tab import about_tab
@@ -69,7 +70,7 @@ def theme() -> gr.themes.Base:
     )  # fmt: skip
 
 
-def launch(settings: Settings, prevent_thread_lock: bool = False) -> gr.Blocks:
+def serve(settings: Settings, prevent_thread_lock: bool = False) -> gr.Blocks:
     engines = Engines(settings)
     page = build(settings, engines)
     page.queue(api_open=False, default_concurrency_limit=16)
@@ -88,7 +89,8 @@ def launch(settings: Settings, prevent_thread_lock: bool = False) -> gr.Blocks:
         prevent_thread_lock=True,
     )
     print(f"MedQA is at {page.local_url}", flush=True)
-    engines.load_ahead()
+    # The trainer's libraries only then: both at once would keep the first visitor waiting.
+    engines.load_ahead(then=launch.keep_ready if settings.standby else lambda: None)
     if not prevent_thread_lock:
         page.block_thread()
     return page

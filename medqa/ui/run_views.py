@@ -31,7 +31,7 @@ def run_panel(run: Run, seen: Progress) -> str:
     share = 100 * step / total if total else 0
     parts = [f"<strong>{escape(run.name)}</strong> · {STATUS_WORDS[seen.status]}"]
     if seen.status == "running" and not seen.steps:
-        parts.append("measuring the base model" if seen.prepared else "loading the model and the data")
+        parts.append("taking the first step" if seen.prepared else "loading the model and the data")
     if total:
         parts.append(f"step {step:,} of {total:,}")
     if seen.seconds_left is not None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from medqa import launch
-from medqa.runs import Run
+from medqa.runs import EventReader, Run
 from medqa.settings import ROOT
 from medqa.spec import PRESETS
 
@@ -77,24 +78,18 @@ class Server:
         self.process.kill()
         self.process.wait()
 
-    def trainers(self, run: str = "") -> list[int]:
-        """The process ids of the training processes in this runs folder, or of one run."""
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = path.read_bytes().decode(errors="replace").rstrip("\0").split("\0")
-            except OSError:  # it has ended
-                continue
-            folder = Path(words[-1])
-            if words[1:3] == ["-m", "train"] and folder.parent == self.runs.resolve() and run in ("", folder.name):
-                found.append(int(path.parent.name))
-        return found
+    def trainers(self, run: str = "*") -> list[int]:
+        """The process ids of the training processes at work in this runs folder, or on one run."""
+        at_work = [found for path in self.runs.glob(f"{run}/events.jsonl") if (found := Run(path.parent)).alive]
+        begun = [[e for e in EventReader(found).read() if e["event"] == "started"] for found in at_work]
+        return [events[-1]["process"] for events in begun if events]
 
     def end_trainers(self) -> None:
         until = time.monotonic() + 10
         while (left := self.trainers()) and time.monotonic() < until:
             for pid in left:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it has just ended by itself
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.1)
 
     def _answers(self) -> bool:

@@ -200,13 +200,21 @@ def test_an_evaluation_says_whether_its_adapter_is_kept(reporter, run):
     assert evaluations(run) == [(0, False), (1, True), (2, True), (3, False)]
 
 
-def test_the_base_is_measured_once_after_the_first_loss_is_told(reporter, run):
-    reporting = reporter(10)
+def test_the_base_is_measured_once_when_a_page_has_seen_the_loss_fall(reporter, run):
+    reporting = reporter(10, evaluate_at=(100,))
     reporting.base_measured = False
-    a_step(reporting, 1)
-    a_step(reporting, 3)
+    for number in range(1, 8):
+        a_step(reporting, number)
     told = [(event["event"], event["step"]) for event in EventReader(run).read()]
-    assert told == [("step", 1), ("evaluated", 0), ("step", 3)]
+    assert told == [*(("step", i) for i in range(1, 6)), ("evaluated", 0), ("step", 6), ("step", 7)]
+
+
+def test_a_run_that_stops_sooner_has_its_base_measured_there(reporter, run):
+    reporting = reporter(10, 20)
+    reporting.base_measured = False
+    run.stop_file.touch()
+    a_step(reporting, 1)
+    assert evaluations(run) == [(0, False), (1, True)]
 
 
 def test_a_run_asked_to_stop_is_measured_where_it_stops(reporter, run):

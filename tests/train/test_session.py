@@ -33,7 +33,8 @@ def numbers(events):
 
 
 def process_of(run):
-    return next(child for child in psutil.Process().children() if str(run.folder.resolve()) in child.cmdline())
+    begun = [event for event in runs.progress_of(run).messages if event["event"] == "started"]
+    return psutil.Process(begun[-1]["process"])
 
 
 @pytest.fixture
@@ -141,19 +142,24 @@ def story(tiny_spec, tmp_path_factory, wait_for, on_one_cpu_thread):
     """The run, and its progress after each turn."""
     folder = tmp_path_factory.mktemp("story")
     spec = replace(tiny_spec, name="story-1")
-    told = SimpleNamespace(run=launch.start(spec, folder))
+    # The first turn is a process's that was made ready, as on the page, the others' are started for them.
+    launch._standby.prepare(launch.environment())
+    ready = launch._standby._waiting[0].pid
+    told = SimpleNamespace(run=launch.start(spec, folder), ready=ready)
     run = told.run
     with pytest.raises(RunError) as refused:
         launch.start(replace(spec, name="second-1"), folder)
     told.second_start = str(refused.value)
     told.running = wait_for(run, lambda seen: run.checkpoints() and seen.step > seen.total_steps // 5 + 2)
     told.adapter_while_running = run.has_adapter
+    told.processes = [process_of(run).pid]
 
     process_of(run).send_signal(signal.SIGKILL)
     told.killed = wait_for(run, lambda seen: seen.status == "interrupted")
 
     launch.resume(run)
     told.resumed = wait_for(run, lambda seen: 0 < seen.prepared["from_step"] < seen.step - 5)
+    told.processes.append(process_of(run).pid)
     launch.stop(run)
     told.stopped = wait_for(run, lambda seen: seen.status == "stopped" and not run.alive)
     told.adapters_when_stopped = adapters.found(folder)
@@ -161,6 +167,12 @@ def story(tiny_spec, tmp_path_factory, wait_for, on_one_cpu_thread):
     launch.resume(run)
     told.finished = wait_for(run, lambda seen: seen.status == "done" and not run.alive)
     return told
+
+
+def test_a_process_that_was_ready_trains_the_run_and_the_next_is_one_of_its_own(story):
+    assert story.processes[0] == story.ready != story.processes[1]
+    # What it prints goes to the run's log, from both.
+    assert (story.run.folder / "process.log").read_text().count("'loss'") >= story.finished.total_steps
 
 
 def test_a_second_start_says_who_holds_the_device(story):

@@ -248,7 +248,7 @@ def test_every_status_has_its_word_in_the_panel_and_in_the_table(run, status, wo
 def test_a_run_that_loads_or_measures_says_so_before_its_first_step():
     assert "loading the model and the data" in run_views.run_panel(run_named("a"), Progress("running"))
     measuring = run_views.run_panel(run_named("a"), Progress("running", prepared=PREPARED))
-    assert "measuring the base model" in measuring
+    assert "taking the first step" in measuring
     assert "loading" not in measuring
 
 
