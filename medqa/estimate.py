@@ -168,12 +168,12 @@ def preview(spec: RunSpec, folder: Path, device: Device, shown: int = 3, sample:
     from medqa import datasets
     from medqa import device as devices
     from medqa.model import load_tokenizer
-    from medqa.prompt import training_example
+    from medqa.prompt import training_examples
 
     loaded = datasets.load(spec.dataset, "train", spec.rows, spec.seed, spec.cop_base, spec.disputed_rows)
     tokenizer = load_tokenizer(spec.base_model)
     drawn = loaded.questions[:: max(1, len(loaded.questions) // sample)][:sample]
-    examples = [training_example(question, tokenizer, spec.max_length) for question in drawn]
+    examples = list(training_examples(drawn, tokenizer, spec.max_length))
     kept = [example for example in examples if example is not None]
     if not kept:
         raise datasets.DatasetError(

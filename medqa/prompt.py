@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ LINE_END = "\n\n"
 # With it the explanation's first word follows a space, as it does in the answer string: to a byte-level tokenizer it is
 # then the same token, and a small model can go on from the answer it has just given instead of recalling it anew.
 EXPLANATION_START = "Explanation:"
+# Of each are kept the places of its tokens too: a whole data set at once would be gigabytes.
+TOKENISED_AT_ONCE = 1000
 EncodedOptions = tuple[list[int], list[list[int]]]
 
 
@@ -85,18 +88,35 @@ def training_example(question: Question, tokenizer: PreTrainedTokenizerBase, max
     A question without explanation ends after the answer's line end, without an end token: it teaches the answer, not
     silence. An over-long example loses the end of its explanation; None when not even question and answer fit.
     """
+    [example] = training_examples([question], tokenizer, max_length)
+    return example
+
+
+def training_examples(
+    questions: Sequence[Question], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> Iterator[Example | None]:
+    """The same for each question, in their order. A tokenizer works on as many texts at a time as there are cores."""
+    for start in range(0, len(questions), TOKENISED_AT_ONCE):
+        some = questions[start : start + TOKENISED_AT_ONCE]
+        prompts = [rendered(question, tokenizer) for question in some]
+        answers = [_answer(question, tokenizer) for question in some]
+        asked = tokenizer([p + a for p, a in zip(prompts, answers, strict=True)], add_special_tokens=False)
+        # On its own: some tokenizers (GPT-2's rule) split the blank line differently when text follows it, and the
+        # answer must be trained on the very tokens that are scored and written on from.
+        explained = tokenizer([_explanation(q, tokenizer) for q in some], add_special_tokens=False)["input_ids"]
+        for i, prompt in enumerate(prompts):
+            ids = asked["input_ids"][i] + explained[i]
+            fits = len(asked["input_ids"][i]) <= max_length
+            first_label = asked.char_to_token(i, len(prompt))
+            yield Example(tuple(ids[:max_length]), first_label, cut=len(ids) > max_length) if fits else None
+
+
+def _answer(question: Question, tokenizer: PreTrainedTokenizerBase) -> str:
     if question.answer is None:
         raise ValueError(f"Question {question.source!r} has no key, so it can't be trained on.")
-    prompt = rendered(question, tokenizer)
-    answer = ANSWER_START + _harmless(answer_string(question, question.answer), tokenizer) + LINE_END
+    return ANSWER_START + _harmless(answer_string(question, question.answer), tokenizer) + LINE_END
+
+
+def _explanation(question: Question, tokenizer: PreTrainedTokenizerBase) -> str:
     explanation = _harmless((question.explanation or "").strip(), tokenizer)
-    asked = tokenizer(prompt + answer, add_special_tokens=False, return_offsets_mapping=True)
-    if len(asked["input_ids"]) > max_length:
-        return None
-    first_label = next(i for i, (_, stop) in enumerate(asked["offset_mapping"]) if stop > len(prompt))
-    # On its own: some tokenizers (GPT-2's rule) split the blank line differently when text follows it, and the answer
-    # must be trained on the very tokens that are scored and written on from.
-    told = f"{EXPLANATION_START} {explanation}{tokenizer.eos_token}" if explanation else ""
-    explained = tokenizer(told, add_special_tokens=False)["input_ids"]
-    ids = asked["input_ids"] + explained
-    return Example(tuple(ids[:max_length]), first_label, cut=len(ids) > max_length)
+    return f"{EXPLANATION_START} {explanation}{tokenizer.eos_token}" if explanation else ""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from medqa import prompt
 from medqa.prompt import (
     EXPLANATION_START,
     INSTRUCTION,
@@ -12,6 +13,7 @@ from medqa.prompt import (
     option_tokens,
     rendered,
     training_example,
+    training_examples,
 )
 from medqa.question import Question
 
@@ -118,6 +120,15 @@ def test_an_over_long_example_loses_the_end_of_its_explanation_and_says_so(token
 def test_a_question_that_does_not_fit_with_its_answer_makes_no_example(tokenizer):
     answered = len(training_example(replace(HEART, explanation=None), tokenizer, 1024).input_ids)
     assert training_example(HEART, tokenizer, answered - 1) is None
+
+
+def test_many_questions_give_the_examples_they_give_one_by_one(tokenizer, questions, monkeypatch):
+    monkeypatch.setattr(prompt, "TOKENISED_AT_ONCE", 25)
+    answered = training_examples([replace(q, explanation=None) for q in questions], tokenizer, 1024)
+    limit = max(len(example.input_ids) for example in answered) - 1
+    alone = [training_example(question, tokenizer, limit) for question in questions]
+    assert {example is None for example in alone} == {example.cut for example in alone if example} == {True, False}
+    assert list(training_examples(questions, tokenizer, limit)) == alone
 
 
 def test_a_question_without_a_key_cannot_be_trained_on(tokenizer):

@@ -12,7 +12,7 @@ from medqa import datasets
 from medqa.datasets import held_out_split
 from medqa.datasets.rows import DatasetError, Loaded
 from medqa.disputes import Dispute
-from medqa.prompt import Example, training_example
+from medqa.prompt import Example, training_examples
 from medqa.question import Question
 from medqa.runs import EventWriter
 from medqa.spec import RunSpec
@@ -59,6 +59,6 @@ def _fitting(
     questions: Sequence[Question], tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> tuple[tuple[Question, ...], tuple[Example, ...]]:
     """The questions that fit, and their examples, in the same order."""
-    pairs = [(question, training_example(question, tokenizer, max_length)) for question in questions]
+    pairs = zip(questions, training_examples(questions, tokenizer, max_length), strict=True)
     kept = [(question, example) for question, example in pairs if example is not None]
     return tuple(question for question, _ in kept), tuple(example for _, example in kept)
