@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from medqa.question import LETTERS, Question, QuestionError
 
 MAX_CHARACTERS = 8000  # four times the longest USMLE vignette
+MAX_PLACES = 100  # reading takes time by their cube; real questions have up to 30
 
 _WRITE = "Write each option on its own line: “A) …”, “B) …”."
 _LEAD_IN = re.compile(r"(?:q(?:uestion)?[ .:)]*\d{1,3} ?[.:)]|\d{1,3} ?[.:)]|q(?:uestion)? ?[.:)])\s+", re.I)
@@ -82,6 +83,11 @@ def read_pasted(text: str, max_characters: int = MAX_CHARACTERS) -> Question:
     if not text:
         raise QuestionError(f"The text is empty. Paste a question with its options. {_WRITE}")
     text = _LEAD_IN.sub("", text, count=1) if _LEAD_IN.match(text) else text
+    places = len(_MARK.findall(text)) + len(_KEY_WORDS.findall(text)) + len(_EXPLANATION.findall(text))
+    if places > MAX_PLACES:
+        raise QuestionError(
+            f"In {places} places something like an option or a key begins, more than {MAX_PLACES}. Paste one question."
+        )
     head, key, explanation = _parts(text)
     run = _options_run(head)
     if run is None or run.strays:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 LETTERS = "ABCDEFGH"
 MIN_OPTIONS = 2
 MAX_OPTIONS = len(LETTERS)
+# Ten times a long vignette: more would keep a public page busy before any token is counted.
+MAX_CHARACTERS = 20_000
 
 
 class QuestionError(ValueError):
@@ -46,6 +48,9 @@ def fault_of(stem: str, options: tuple[str, ...], answer: int | None) -> str | N
         return "The question is empty. Write what is asked."
     if not MIN_OPTIONS <= len(options) <= MAX_OPTIONS:
         return f"There are {len(options)} options; a question has {MIN_OPTIONS} to {MAX_OPTIONS}."
+    characters = len(stem) + sum(map(len, options))
+    if characters > MAX_CHARACTERS:
+        return f"Question and options have {characters:,} characters, the limit is {MAX_CHARACTERS:,}. Shorten them."
     empty = [LETTERS[i] for i, option in enumerate(options) if not option.strip()]
     if empty:
         return f"Option {', '.join(empty)} is empty. Fill it in or remove it."

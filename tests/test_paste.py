@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,14 @@ def test_commas_between_options_in_a_row_are_dropped():
 
 def test_an_option_may_run_over_several_lines():
     assert read_pasted("Which?\nA) a long\n   option\nB) y").options == ("a long option", "y")
+
+
+@pytest.mark.parametrize("text", ["A) ans: ", "ans: ", "1. 2. ", "explanation: "])
+def test_more_beginnings_of_options_and_keys_than_a_question_has_are_refused_at_once(text):
+    began = time.monotonic()
+    with pytest.raises(QuestionError, match=r"In \d+ places something like an option or a key begins, more than 100"):
+        read_pasted(text * (7900 // len(text)))
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("lead_in", ["12. ", "Q12. ", "Q. 12) ", "Question 12: ", "12) ", "Q: "])

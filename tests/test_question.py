@@ -20,6 +20,7 @@ def answer(log_probabilities, key=None):
         ("Which?", tuple("abcdefghi"), None, "There are 9 options"),
         ("Which?", ("Aspirin", " ", "Heparin", ""), None, "Option B, D is empty"),
         ("Which?", ("Folic acid", "Iron", " folic  ACID\n"), None, "Options A and C are the same: “folic  ACID”"),
+        ("m" * 19_990, OPTIONS, None, "Question and options have 20,0"),
         ("Which?", OPTIONS, 3, "The key is option number 4, and there are 3 options"),
         ("Which?", OPTIONS, -1, "The key is option number 0, and there are 3 options"),
     ],

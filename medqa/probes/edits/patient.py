@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from medqa.probes.edits import CannotEdit
 
@@ -65,7 +66,8 @@ def ages(stem: str) -> list[Age]:
 def _mentions(pattern: re.Pattern, stem: str) -> list[Age]:
     found = []
     for match in pattern.finditer(stem):
-        before = re.search(r"(\w+)\W*$", stem[: match.start()])
+        # The word before, not searched for from the text's start.
+        before = re.search(r"(\w+)\W*$", stem[max(0, match.start() - 40) : match.start()])
         if before and before[1].casefold() in NOT_TODAY:
             continue
         unit = (match.groupdict().get("unit") or "year").casefold()
@@ -76,6 +78,8 @@ def _mentions(pattern: re.Pattern, stem: str) -> list[Age]:
     return found
 
 
+# Asked for at each word of a text that may be it.
+@lru_cache(maxsize=1)
 def noun(stem: str) -> Noun | None:
     """The word that says the patient's sex when first named: the "man" of "A 45-year-old obese man"."""
     try:

@@ -23,6 +23,8 @@ from medqa.ui.probe_views.what_if import explanations, view
 TITLE = "What if …?"
 # Text is sent to the page this often: each piece on its own would flood a slow connection.
 SECONDS_BETWEEN_UPDATES = 0.1
+# Longer than any vignette; reading a text for an edit takes time by its square.
+EDITABLE_CHARACTERS = 6000
 QUICK_EDITS: tuple[tuple[str, Callable[[str], Edited]], ...] = (
     ("10 years older", partial(age.aged, years=10)),
     ("10 years younger", partial(age.aged, years=-10)),
@@ -105,12 +107,14 @@ def as_asked(shown: Asked | None) -> tuple:
 
 def offered(stem: str) -> dict:
     """The choice of findings; what is chosen or typed there stays."""
-    return gr.update(choices=negation.findings(stem))
+    return gr.update(choices=negation.findings(stem) if len(stem) <= EDITABLE_CHARACTERS else [])
 
 
 def edited_text(edit: Callable[[str], Edited], stem: str) -> tuple:
     """(text, choice of findings, what was done); the text stays when it can't be edited."""
     try:
+        if len(stem) > EDITABLE_CHARACTERS:
+            raise CannotEdit(f"The text has {len(stem):,} characters, more than {EDITABLE_CHARACTERS:,}. Shorten it.")
         edited = edit(stem)
     except CannotEdit as reason:
         return gr.skip(), gr.skip(), views.error(str(reason))
