@@ -15,8 +15,11 @@ class ModelError(RuntimeError):
     """A base model that can't be used; the message names it and the way out."""
 
 
-def locate(name: str) -> Path:
-    """The folder of a base model: the embedded one, a local folder, or a Hub id (fetched). Raises ModelError."""
+def locate(name: str, weights: bool = True) -> Path:
+    """The folder of a base model: the embedded one, a local folder, or a Hub id (fetched). Raises ModelError.
+
+    Without `weights` those of the Hub are not fetched.
+    """
     if name == EMBEDDED:
         return ASSETS / EMBEDDED
     folder = Path(name).expanduser()
@@ -33,7 +36,7 @@ def locate(name: str) -> Path:
             f"{WAY_OUT[0].upper()}{WAY_OUT[1:]}"
         )
     try:
-        return hub.fetch(name, WAY_OUT)
+        return hub.fetch(name, WAY_OUT, weights)
     except hub.HubError as error:
         raise ModelError(f"The base model {error}") from error
 

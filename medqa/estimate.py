@@ -214,7 +214,8 @@ def shape_of(base_model: str, rank: int, targets: tuple[str, ...]) -> Shape:
     from medqa.model import decoder_layers
 
     try:
-        config = AutoConfig.from_pretrained(locate(base_model), local_files_only=True, trust_remote_code=False)
+        folder = locate(base_model, weights=False)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ModelError(f"The configuration of {base_model} can't be loaded: {error}") from error
     with torch.device("meta"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 # No *.py, *.bin or *.pt: nothing fetched can run.
-PATTERNS = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "README.md"]
+WEIGHTS = "*.safetensors"
+PATTERNS = ["*.json", WEIGHTS, "*.jinja", "*.txt", "*.model", "README.md"]
 
 
 class HubError(RuntimeError):
@@ -26,13 +27,17 @@ def is_repository_id(name: str) -> bool:
     return True
 
 
-def fetch(repository: str, way_out: str) -> Path:
-    """The folder of a repository's newest snapshot, from the cache when the Hub can't be reached. Raises HubError."""
+def fetch(repository: str, way_out: str, weights: bool = True) -> Path:
+    """The folder of a repository's newest snapshot, from the cache when the Hub can't be reached. Raises HubError.
+
+    Without `weights` they need not be there: tokenizer and configuration are megabytes, they may be gigabytes.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(repository, allow_patterns=PATTERNS))
+        wanted = [pattern for pattern in PATTERNS if weights or pattern != WEIGHTS]
+        return Path(snapshot_download(repository, allow_patterns=wanted))
     except GatedRepoError as error:
         raise HubError(f"{repository} is gated: accept its terms on the Hub and set HF_TOKEN. Or {way_out}") from error
     except RepositoryNotFoundError as error:

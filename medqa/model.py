@@ -33,7 +33,8 @@ UNKNOWN = "unknown"
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """Raises ModelError when it has no chat template: nothing else says how to put a question to the model."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(locate(name), local_files_only=True, trust_remote_code=False)
+        folder = locate(name, weights=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ModelError(f"The tokenizer of {name} can't be loaded: {error}") from error
     if not tokenizer.chat_template:
@@ -75,6 +76,8 @@ class Loaded:
     device: Device
     base: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    # Where its files lay: on the Hub there may be newer ones by now.
+    folder: Path
     _with_adapters: PeftModel | None = None
     _attached: OrderedDict[str, Path] = field(default_factory=OrderedDict)
     _on: str | None = None
@@ -177,5 +180,6 @@ def adapter_key(folder: Path | None) -> str:
 @lru_cache(maxsize=2)
 def load(name: str, device: Device) -> Loaded:
     """Load a base model once; the two used last stay in memory. Raises ModelError."""
+    folder = locate(name)
     tokenizer = load_tokenizer(name)
-    return Loaded(name, device, load_base(name, device), tokenizer)
+    return Loaded(name, device, load_base(name, device), tokenizer, folder)

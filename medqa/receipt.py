@@ -87,11 +87,11 @@ class Receipt:
 
 
 def made_by(engine: Engine, adapter: Adapter | None) -> Made:
-    """What would answer now, with the hash of the adapter's weights as they lie on the disk now."""
+    """What answers now: the base as it was loaded, the adapter's weights as they lie on the disk now."""
     base, device = engine.loaded.name, engine.loaded.device
     return Made(
         base=told_name(base),
-        base_revision=revision(base),
+        base_revision=revision(str(engine.loaded.folder)),
         adapter=adapter.name if adapter else None,
         adapter_sha256=weights_sha256(adapter.folder) if adapter else None,
         device=device.kind,
@@ -108,11 +108,12 @@ def told_name(base: str) -> str:
 
 def weights_sha256(folder: Path) -> str:
     weights = folder / WEIGHTS
-    return _file_sha256(weights, weights.stat().st_mtime_ns)
+    found = weights.stat()
+    return _file_sha256(weights, found.st_mtime_ns, found.st_ino)
 
 
 @lru_cache(maxsize=256)
-def _file_sha256(path: Path, changed: int) -> str:
+def _file_sha256(path: Path, changed: int, number: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

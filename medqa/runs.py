@@ -107,7 +107,11 @@ def holding(path: Path, what: str) -> Iterator[int]:
 
     A reader's shared probe lasts microseconds, so a refusal is tried again for half a second.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        where = f"The folder {path.parent} can't be written to: {error.strerror}"
+        raise RunError(f"{where}. Set MEDQA_RUNS to one that can.") from error
     try:
         for attempt in range(50):
             try:

@@ -38,6 +38,15 @@ def record(questions: Sequence[Question], certainties: Iterable[float]) -> Recor
     return {subject: {kind: " ".join(tops) for kind, tops in judged.items()} for subject, judged in listed.items()}
 
 
+def subjects(card: dict) -> list[str]:
+    """Those of the held-out questions an adapter's record counts."""
+    try:
+        held_out = next(iter(card["certainty"].values()))
+        return sorted(str(subject) for subject in held_out if subject != NO_SUBJECT)
+    except (AttributeError, KeyError, StopIteration, TypeError):  # of an older version, damaged, or made elsewhere
+        return []
+
+
 def track_record(answer: Answer, card: dict) -> str:
     """A sentence from an adapter's card; "" where it has no record, or too few answers as sure as this one."""
     tenth = min(math.floor(BINS * max(answer.probabilities)), BINS - 1)

@@ -136,7 +136,7 @@ def loaded(tiny_base, cpu, tokenizer):
     """The tiny base with nothing attached yet."""
     from medqa.model import Loaded, load_base
 
-    return Loaded(tiny_base, cpu, load_base(tiny_base, cpu), tokenizer)
+    return Loaded(tiny_base, cpu, load_base(tiny_base, cpu), tokenizer, Path(tiny_base))
 
 
 @pytest.fixture(scope="session")

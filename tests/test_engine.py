@@ -1,6 +1,7 @@
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,7 @@ def adapters(make_adapter, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def engine(tiny_base, cpu, tokenizer):
-    return engines.Engine(models.Loaded(tiny_base, cpu, models.load_base(tiny_base, cpu), tokenizer))
+    return engines.Engine(models.Loaded(tiny_base, cpu, models.load_base(tiny_base, cpu), tokenizer, Path(tiny_base)))
 
 
 @pytest.fixture(scope="module")

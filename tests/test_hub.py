@@ -126,6 +126,12 @@ def test_nothing_that_can_run_is_fetched(local_hub):
     assert fetched == set(FILES)
 
 
+def test_weights_that_are_not_needed_are_not_fetched(local_hub):
+    folder = hub.fetch("some/thing", WAY_OUT, weights=False)
+    assert {path.name for path in folder.rglob("*")} & {"config.json", "model.safetensors"} == {"config.json"}
+    assert (hub.fetch("some/thing", WAY_OUT) / "model.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("repository", "said"),
     [

@@ -392,6 +392,12 @@ def test_a_lock_is_let_go_when_what_needed_it_fails(run):
     assert not run.alive
 
 
+def test_a_folder_that_cannot_be_written_to_is_told_with_the_way_out(tmp_path):
+    (tmp_path / "lock").mkdir()  # opened for writing by nobody, not even by root
+    with pytest.raises(RunError, match=rf"{tmp_path} can't be written to: Is a directory\. Set MEDQA_RUNS"):
+        runs.holding(tmp_path / "lock", "busy").__enter__()
+
+
 @pytest.mark.parametrize(("content", "named"), [("quick-7", "quick-7"), ("", "another run")])
 def test_a_lock_that_is_held_is_refused_with_its_holder(tmp_path, monkeypatch, content, named):
     monkeypatch.setattr(runs.time, "sleep", lambda seconds: None)

@@ -37,6 +37,18 @@ def test_the_sentence_counts_the_answers_as_sure_on_the_same_subject():
     )
 
 
+def test_the_subjects_are_those_of_the_held_out_questions():
+    assert trust.subjects(card(test=TEST, unknown=recorded(answered(0.5, subject="Surgery")))) == [
+        "ENT",
+        "Pharmacology",
+    ]
+
+
+@pytest.mark.parametrize("damaged", [{}, {"certainty": {}}, {"certainty": None}, {"certainty": {"test": 3}}])
+def test_of_a_card_without_a_record_there_are_none(damaged):
+    assert trust.subjects(damaged) == []
+
+
 @pytest.mark.parametrize("subject", [None, "ENT", "Surgery"], ids=["unknown", "too few answers", "never asked"])
 def test_without_enough_answers_on_the_subject_it_counts_all_subjects(subject):
     said = trust.track_record(answered(0.68, subject=subject), card(test=TEST))

@@ -2,6 +2,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import torch
@@ -206,7 +207,8 @@ def sliding(tiny_base, cpu, tokenizer):
     config.layer_types = ["full_attention", "sliding_attention"]
     torch.manual_seed(3)
     base = Qwen3ForCausalLM._from_config(config, attn_implementation="sdpa").eval()
-    return engines.Engine(models.Loaded("sliding", cpu, base, tokenizer), max_explanation_tokens=TOKENS)
+    loaded = models.Loaded("sliding", cpu, base, tokenizer, Path(tiny_base))
+    return engines.Engine(loaded, max_explanation_tokens=TOKENS)
 
 
 def test_layers_with_a_sliding_window_score_as_without_a_cache(sliding, tokenizer):

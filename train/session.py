@@ -6,6 +6,7 @@ import gc
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -14,7 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from medqa import device as devices
 from medqa import disputes
-from medqa.base_model import revision
+from medqa.base_model import locate, revision
 from medqa.datasets import fingerprint, held_out_split
 from medqa.device import Device
 from medqa.estimate import BaseWeights
@@ -52,6 +53,8 @@ def train(run: Run, write: EventWriter) -> None:
     ranks.meet()
     before = _recorded(run)
     clock = Clock(before.steps[-1]["seconds"] if before.steps else 0.0)
+    # The revision that is trained on: at the end the Hub may have another.
+    base_folder = locate(spec.base_model)
     tokenizer = load_tokenizer(spec.base_model)
     # Those made since the run began are left to the next one: all ranks, and the run resumed, have the same rows.
     material = prepare(spec, tokenizer, write, disputes.wrong_keys(run.folder.parent, before.began))
@@ -61,7 +64,7 @@ def train(run: Run, write: EventWriter) -> None:
         micro_batch = rows_at_once(spec, device, share, max(len(e.input_ids) for e in material.examples))
         rows = f"take {micro_batch} of {share} examples at a time, by the estimate of memory"
         write("note", message=f"The {ranks.count()} devices share the base's weights ({weights.reason}) and {rows}.")
-    session = Session(run, write, spec, device, tokenizer, material, clock, weights)
+    session = Session(run, write, spec, device, tokenizer, material, clock, weights, base_folder)
 
     while True:
         try:
@@ -100,6 +103,7 @@ class Session:
     material: Material
     clock: Clock
     weights: BaseWeights
+    base_folder: Path
 
     def attempt(self, micro_batch: int) -> None:
         """Train from the newest whole checkpoint, or the start, to the end or until asked to stop; save the best."""
@@ -191,7 +195,7 @@ class Session:
             scores, certainty = scores | controls[0], certainty | controls[1]
         card = {
             "base_model": self.spec.base_model,
-            "base_revision": revision(self.spec.base_model),
+            "base_revision": revision(str(self.base_folder)),
             "dataset": self.spec.dataset,
             "rows": len(self.material.questions),
             "rows_sha256": fingerprint(self.material.questions),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import gradio as gr
@@ -14,6 +14,7 @@ from medqa.base_model import ModelError
 from medqa.datasets import handbook
 from medqa.paste import read_pasted
 from medqa.question import LETTERS, MAX_OPTIONS, MIN_OPTIONS, Explanation, Question, QuestionError
+from medqa.receipt import weights_sha256
 from medqa.settings import Settings
 from medqa.ui import views
 from medqa.ui.answering import Asked, Engines
@@ -25,23 +26,30 @@ SHOWN_AT_FIRST = 4
 SECONDS_BETWEEN_UPDATES = 0.1
 EXAMPLES = (("test", 0), ("test", 1), ("read", 0), ("unknown", 0))
 EXAMPLE_WORDS = {"test": "trained on, in other words", "read": "only read about", "unknown": "never read, never asked"}
-NO_KEY = "not known"
+NOT_KNOWN = "not known"
+# Of a drop-down: label and value.
+Choices = Sequence[tuple[str, str]]
 
 
-def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HTML]:
-    """Builds the tab's content. Returns the adapter choice and the hint under it, which other tabs refresh."""
+def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HTML, gr.State]:
+    """Builds the tab's content. Returns what other tabs refresh: the adapter choice, the hint under it, and the
+    adapters of the Hub that this visitor has added to the choice."""
     adapter = gr.Dropdown(
         adapter_choices(settings), value=BASE_ALONE, label="Answer with", elem_id="adapter",
         info="The base model alone, or an adapter of a finished run: base, data set, held-out accuracy before → after.",
     )  # fmt: skip
     hint = gr.HTML(adapter_hint(settings), elem_id="adapter-hint", elem_classes="mq-message", padding=False)
+    added = gr.State([])
     if not settings.public:
         with gr.Accordion("An adapter from the Hub", open=False):
             with gr.Row(equal_height=True):
                 hub_id = gr.Textbox(label="Hub id of a PEFT LoRA adapter", placeholder="owner/name", scale=3)
                 add = gr.Button("Add", scale=1)
             hub_error = gr.HTML(elem_classes="mq-message", padding=False)
-        add.click(lambda name: add_from_hub(name, settings), hub_id, [adapter, hub_error], api_visibility="private")
+        add.click(
+            lambda name, already: add_from_hub(name, settings, already), [hub_id, added], [adapter, hub_error, added],
+            api_visibility="private",
+        )  # fmt: skip
 
     pasted = gr.Textbox(
         label="Paste a whole question with its options", lines=4, max_lines=12, elem_id="pasted",
@@ -71,7 +79,13 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
         with gr.Column(min_width=240):
             more = gr.Button("Add an option", size="sm")
             fewer = gr.Button("Remove the last option", size="sm")
-        key = gr.Dropdown([NO_KEY, *LETTERS[:SHOWN_AT_FIRST]], value=NO_KEY, label="Key", min_width=120, elem_id="key")
+        key = gr.Dropdown(
+            [NOT_KNOWN, *LETTERS[:SHOWN_AT_FIRST]], value=NOT_KNOWN, label="Key", min_width=120, elem_id="key"
+        )
+        # Any text will do: of a subject that the adapter has no record of, all subjects are counted.
+        subject = gr.Dropdown(
+            [NOT_KNOWN], value=NOT_KNOWN, label="Subject", allow_custom_value=True, min_width=160, elem_id="subject"
+        )
     count = gr.State(SHOWN_AT_FIRST)
     not_sure_below = gr.Slider(
         0, 99, value=0, step=1, label="Say “not sure” below (%)", elem_id="not-sure-below",
@@ -83,7 +97,7 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
     asked = gr.State(None)
     probes, reset = probe_row(asked, engines)
 
-    fields = [stem, *options, key, count]
+    fields = [stem, *options, key, count, subject]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     # Not `input`: Gradio fires that for keys only, not for a paste.
     pasted.change(read_paste, pasted, [read_as, *fields], trigger_mode="always_last", **quiet)
@@ -92,20 +106,27 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
     more.click(lambda n: options_shown(min(n + 1, MAX_OPTIONS)), count, [*options, key, count], **quiet)
     fewer.click(lambda n: options_shown(max(n - 1, MIN_OPTIONS)), count, [*options, key, count], **quiet)
 
-    def answer(adapter_name: str, percent: float, shown: int, key_letter: str, stem_text: str, *texts: str):
-        yield from answered(settings, engines, adapter_name, stem_text, texts[:shown], key_letter, percent / 100)
+    adapter.change(lambda name: subjects_of(name, settings), adapter, subject, **quiet)
+
+    def answer(adapter_name: str, percent: float, shown: int, key_letter: str, about: str, stem_text: str, *texts: str):
+        try:
+            question = asked_question(stem_text, texts[:shown], key_letter, about)
+        except QuestionError as error:
+            yield views.error(str(error)), "", None
+            return
+        yield from answered(settings, engines, adapter_name, question, percent / 100)
 
     ask.click(lambda: list(reset.values()), None, list(reset), queue=False, **quiet).then(
-        answer, [adapter, not_sure_below, count, key, stem, *options], [problem, card, asked],
+        answer, [adapter, not_sure_below, count, key, subject, stem, *options], [problem, card, asked],
         show_progress="minimal", show_progress_on=[card], concurrency_limit=8, api_visibility="private",
     ).then(lambda shown: gr.update(visible=shown is not None), asked, probes, **quiet)  # fmt: skip
-    return adapter, hint
+    return adapter, hint, added
 
 
-def adapter_choices(settings: Settings) -> list[tuple[str, str]]:
-    """(label, value) pairs: the base alone first, then finished runs, newest first."""
+def adapter_choices(settings: Settings, added: Choices = ()) -> list[tuple[str, str]]:
+    """The base alone first, then finished runs, newest first, then those added from the Hub."""
     finished = [(adapter.label, adapter.name) for adapter in adapters.found(settings.runs)]
-    return [(f"{settings.base_model} alone (no adapter)", BASE_ALONE), *finished]
+    return [(f"{settings.base_model} alone (no adapter)", BASE_ALONE), *finished, *added]
 
 
 def adapter_hint(settings: Settings) -> str:
@@ -115,49 +136,68 @@ def adapter_hint(settings: Settings) -> str:
     return views.note("No adapter yet: the base model has read, but never sat an exam. Make one on the Fine-tune tab.")
 
 
-def add_from_hub(name: str, settings: Settings) -> tuple:
+def add_from_hub(name: str, settings: Settings, already: Choices) -> tuple:
     try:
-        added = adapters.from_hub(name.strip())
+        new = adapters.from_hub(name.strip())
     except AdapterError as error:
-        return gr.skip(), views.error(str(error))
-    choices = [*adapter_choices(settings), (added.label, added.name)]
-    return gr.update(choices=choices, value=added.name), views.note(f"{added.name} is ready; its base is {added.base}.")
+        return gr.skip(), views.error(str(error)), gr.skip()
+    added = list(dict.fromkeys([*map(tuple, already), (new.label, new.name)]))
+    choice = gr.update(choices=adapter_choices(settings, added), value=new.name)
+    return choice, views.note(f"{new.name} is ready; its base is {new.base}."), added
+
+
+def subjects_of(adapter_name: str, settings: Settings) -> dict:
+    """The choice of subjects: those of the questions that the adapter was measured on."""
+    try:
+        card = adapters.named(adapter_name, settings.runs).card if adapter_name else {}
+    except (AdapterError, hub.HubError):  # said when it is to answer
+        card = {}
+    return gr.update(choices=[NOT_KNOWN, *trust.subjects(card)])
 
 
 def read_paste(text: str) -> tuple:
     """What the box says, as fields to check; the fields stay as they are while it can't be read."""
     if not text.strip():
-        return ("", *[gr.skip()] * (MAX_OPTIONS + 3))
+        return ("", *[gr.skip()] * (MAX_OPTIONS + 4))
     try:
         question = read_pasted(text)
     except QuestionError as error:
-        return (views.error(str(error)), *[gr.skip()] * (MAX_OPTIONS + 3))
+        return (views.error(str(error)), *[gr.skip()] * (MAX_OPTIONS + 4))
     kept = f", key {question.key} kept aside" if question.key else ""
     said = f"Read as a question with {len(question.options)} options{kept}. Check it below, then press Answer."
     return views.note(said), *fill(question)
 
 
 def fill(question: Question) -> list:
-    """Updates for the fields: stem, options, key, number of options."""
+    """Updates for the fields: stem, options, key, number of options, subject."""
     shown = len(question.options)
     texts = [*question.options, *[""] * (MAX_OPTIONS - shown)]
     options = [gr.update(value=text, visible=i < shown) for i, text in enumerate(texts)]
-    return [question.stem, *options, gr.update(choices=[NO_KEY, *LETTERS[:shown]], value=question.key or NO_KEY), shown]
+    key = gr.update(choices=[NOT_KNOWN, *LETTERS[:shown]], value=question.key or NOT_KNOWN)
+    return [question.stem, *options, key, shown, question.subject or NOT_KNOWN]
 
 
 def options_shown(shown: int) -> list:
     """A hidden option is emptied, so that what is asked is what is seen."""
     options = [gr.update(visible=True) if i < shown else gr.update(visible=False, value="") for i in range(MAX_OPTIONS)]
-    return [*options, gr.update(choices=[NO_KEY, *LETTERS[:shown]], value=NO_KEY), shown]
+    return [*options, gr.update(choices=[NOT_KNOWN, *LETTERS[:shown]], value=NOT_KNOWN), shown]
+
+
+def asked_question(stem: str, options: Sequence[str], key: str, subject: str | None) -> Question:
+    """Raises QuestionError."""
+    return Question(
+        stem.strip(),
+        tuple(option.strip() for option in options),
+        None if key == NOT_KNOWN else LETTERS.index(key),
+        subject=None if subject in (None, "", NOT_KNOWN) else subject,
+    )
 
 
 def answered(
     settings: Settings,
     engines: Engines,
     adapter_name: str,
-    stem: str,
-    options: tuple[str, ...],
-    key: str,
+    question: Question,
     not_sure_below: float = 0.0,
 ) -> Iterator[tuple[str, str, Asked | None]]:
     """(problem, card, asked) as they grow: first the options' probabilities, then the explanation piece by piece.
@@ -165,9 +205,6 @@ def answered(
     `asked` is None until the card is complete: probes ask on about what stands there.
     """
     try:
-        question = Question(
-            stem.strip(), tuple(o.strip() for o in options), None if key == NO_KEY else LETTERS.index(key)
-        )
         adapter = adapters.named(adapter_name, settings.runs) if adapter_name else None
         base = adapter.base if adapter else settings.base_model
         # The last question's answer must not stand under this one while a slow model reads.
@@ -182,6 +219,8 @@ def answer_pieces(
 ) -> Iterator[tuple[str, str, Asked | None]]:
     engine = engines.of(base)
     folder = adapter.folder if adapter else None
+    # Before the scores: of weights replaced meanwhile a receipt then says that they are others.
+    weights = weights_sha256(folder) if folder else None
     answer = engine.score(question, folder, adapter.name if adapter else None)
     who = views.about_adapter(adapter, base)
     doubts = scope.doubts(answer, adapter.dataset if adapter else None)
@@ -197,7 +236,7 @@ def answer_pieces(
         if time.monotonic() - sent > SECONDS_BETWEEN_UPDATES:
             sent = time.monotonic()
             yield card(explanation)
-    yield card(explanation, Asked(answer, adapter, explanation))
+    yield card(explanation, Asked(answer, adapter, explanation, weights))
 
 
 def _example(split: str, which: int) -> Question:

@@ -26,6 +26,8 @@ class Asked:
     answer: Answer
     adapter: Adapter | None
     explanation: Explanation
+    # SHA-256 of the adapter's weights when it was asked: its run may go on and replace them.
+    weights: str | None = None
     # Title to sentences of the probes run on this answer: panels add theirs, its receipt tells them.
     probes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     when: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -40,23 +42,35 @@ class Engines:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        # Why the default base model could not be loaded ahead, if so.
+        self.failure = ""
         self._ready: dict[str, Engine] = {}
         self._lock = threading.Lock()
 
     def of(self, base: str) -> Engine:
-        """Waits while the model loads. Raises ModelError."""
+        """Waits while the model loads; who asks for one that is ready waits for nobody. Raises ModelError."""
+        ready = self._ready.get(base)
+        if ready:
+            return ready
         with self._lock:
             if base not in self._ready:
-                from medqa import device, model
-                from medqa.engine import Engine
-
-                loaded = model.load(base, device.choose(self.settings.device))
+                loaded = self._loaded(base)
                 # Two base models at most, as in `model.load`; the one asked for first goes.
                 while len(self._ready) >= 2:
                     del self._ready[next(iter(self._ready))]
-                limits = (self.settings.max_question_tokens, self.settings.max_explanation_tokens)
-                self._ready[base] = Engine(loaded, *limits)
+                self._ready[base] = loaded
             return self._ready[base]
+
+    def _loaded(self, base: str) -> Engine:
+        from medqa import device, model
+        from medqa.engine import Engine
+
+        try:
+            chosen = device.choose(self.settings.device)
+        except ValueError as error:
+            raise ModelError(f"No model can be loaded: {error}") from error
+        limits = (self.settings.max_question_tokens, self.settings.max_explanation_tokens)
+        return Engine(model.load(base, chosen), *limits)
 
     def is_ready(self, base: str) -> bool:
         return base in self._ready
@@ -69,6 +83,7 @@ class Engines:
         try:
             self.of(self.settings.base_model)
         except ModelError as error:
+            self.failure = str(error)
             print(f"The base model could not be loaded ahead: {error}", flush=True)
         then()
 

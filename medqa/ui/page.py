@@ -10,7 +10,7 @@ from medqa import launch
 from medqa.settings import ASSETS, Settings
 from medqa.ui import views
 from medqa.ui.about_tab import about_tab
-from medqa.ui.answer_tab import adapter_choices, adapter_hint, answer_tab
+from medqa.ui.answer_tab import Choices, adapter_choices, adapter_hint, answer_tab
 from medqa.ui.answering import Engines
 from medqa.ui.fine_tune_tab import fine_tune_tab, on_page_load
 from medqa.ui.past_runs import past_runs
@@ -25,7 +25,7 @@ def build(settings: Settings, engines: Engines) -> gr.Blocks:
         badge_timer = gr.Timer(BADGE_SECONDS)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Answer", id="answer") as answer:
-                adapter, hint = answer_tab(settings, engines)
+                adapter, hint, added = answer_tab(settings, engines)
             with gr.Tab("Fine-tune", id="fine-tune"):
                 shown, use = fine_tune_tab(settings)
                 past_runs(settings)
@@ -35,21 +35,26 @@ def build(settings: Settings, engines: Engines) -> gr.Blocks:
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
         page.load(lambda: on_page_load(settings), None, shown, **quiet)
         for event in (page.load, answer.select):
-            event(lambda: refreshed(settings), None, [adapter, hint], **quiet)
+            event(lambda already: refreshed(settings, already), added, [adapter, hint], **quiet)
         use.click(
-            lambda name: (gr.update(choices=adapter_choices(settings), value=name), gr.update(selected="answer")),
-            shown, [adapter, tabs], **quiet,
+            lambda name, already: use_adapter(name, settings, already), [shown, added], [adapter, tabs], **quiet,
         )  # fmt: skip
         # The device is known once torch is loaded; until then the badge says so rather than guess.
         badge_timer.tick(lambda: badge(settings, engines), None, [head, badge_timer], queue=False, **quiet)
     return page
 
 
-def refreshed(settings: Settings) -> tuple:
-    return gr.update(choices=adapter_choices(settings)), adapter_hint(settings)
+def refreshed(settings: Settings, added: Choices) -> tuple:
+    return gr.update(choices=adapter_choices(settings, added)), adapter_hint(settings)
+
+
+def use_adapter(name: str, settings: Settings, added: Choices) -> tuple:
+    return gr.update(choices=adapter_choices(settings, added), value=name), gr.update(selected="answer")
 
 
 def badge(settings: Settings, engines: Engines) -> tuple:
+    if engines.failure:
+        return views.header("no model", [engines.failure]), gr.Timer(active=False)
     if not engines.is_ready(settings.base_model):
         return gr.skip(), gr.skip()
     return views.header(*engines.hardware()), gr.Timer(active=False)

@@ -10,6 +10,7 @@ from medqa.adapters import percent
 from medqa.datasets.handbook import SPLITS
 from medqa.evaluate import Accuracy
 from medqa.runs import Progress, Run
+from medqa.spec import without_folder
 from medqa.ui.charts import clock
 from medqa.ui.views import caution, error, note, reasons
 
@@ -190,5 +191,6 @@ def _run_row(row: tuple[Run, Progress]) -> str:
             accuracy = f"{percent(measured[0])} % → {accuracy}"
     status = STATUS_WORDS[seen.status] + (f", step {seen.step}" if seen.status != "done" else f", {seen.step} steps")
     rows = f"{spec.rows:,} rows" if spec.rows else "all rows"
-    cells = (run.name, status, spec.base_model, f"{spec.dataset}, {rows}", settings, accuracy)
+    base, dataset = without_folder(spec.base_model), without_folder(spec.dataset)
+    cells = (run.name, status, base, f"{dataset}, {rows}", settings, accuracy)
     return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"

@@ -50,7 +50,9 @@ def about_adapter(adapter: Adapter | None, base: str) -> str:
     if not after:
         return f"{said}. No record of how often it is right."
     before = adapter.held_out.get("before")
-    counted = f"{said}: right on {after['correct']} of {after['total']} held-out questions"
+    # The best of several counts on the same questions: a little better than on new ones.
+    chose = ", by which its best step was chosen" if adapter.card.get("spec", {}).get("evaluations", 1) > 1 else ""
+    counted = f"{said}: right on {after['correct']} of {after['total']} held-out questions{chose}"
     return f"{counted} (the base model alone: {before['correct']} of {before['total']})." if before else f"{counted}."
 
 

@@ -9,7 +9,7 @@ from medqa import disputes
 from medqa.adapters import WEIGHTS, Adapter
 from medqa.engine import Engine
 from medqa.question import Explanation
-from medqa.receipt import read
+from medqa.receipt import read, weights_sha256
 from medqa.settings import Settings
 from medqa.ui.answering import Asked
 from medqa.ui.panels import dispute, receipt
@@ -29,7 +29,7 @@ def asked(engines, questions, make_adapter, tmp_path):
     folder = make_adapter(tmp_path / "adapter")
     answer = engines.of("").score(questions[5], folder, "mine")
     *_, explanation = engines.of("").explain(answer, folder)
-    return Asked(answer, Adapter("mine", folder, answer.base, {}), explanation)
+    return Asked(answer, Adapter("mine", folder, answer.base, {}), explanation, weights_sha256(folder))
 
 
 def alone(asked, engines):
@@ -55,9 +55,12 @@ def test_two_answers_are_saved_as_two_files_and_one_answer_twice_as_one(asked, e
     assert receipt.save(engines, ".json", replace(asked, explanation=Explanation("No.", ended=True)))[1] != first
 
 
-def test_an_answer_of_an_adapter_that_was_replaced_since_is_not_kept(asked, engines):
+def test_an_answer_of_an_adapter_that_was_replaced_since_is_not_kept(asked, engines, make_adapter, tmp_path):
+    # Written before the answer, moved there after it: as a run does that went on.
     weights = asked.folder / WEIGHTS
-    os.utime(weights, (asked.when.timestamp() + 5,) * 2)
+    other = make_adapter(tmp_path / "other", seed=1) / WEIGHTS
+    os.utime(other, (asked.when.timestamp() - 5,) * 2)
+    other.replace(weights)
     said, file = receipt.save(engines, ".json", asked)
     assert "mine has been replaced since this answer" in said
     assert not isinstance(file, str)

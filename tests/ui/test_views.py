@@ -222,6 +222,11 @@ def test_a_percentage_near_its_ends_says_on_which_side_it_is(share, text):
             "medqa-nano with the adapter quick-1, trained on handbook: right on 97 of 100 held-out questions.",
         ),
         (
+            adapter(dataset="handbook", scores={"test": {"after": COUNTED["after"]}}, spec={"evaluations": 3}),
+            "medqa-nano with the adapter quick-1, trained on handbook: right on 97 of 100 held-out questions, by which "
+            "its best step was chosen.",
+        ),
+        (
             adapter(),
             "medqa-nano with the adapter quick-1, trained on not recorded. No record of how often it is right.",
         ),
@@ -230,7 +235,7 @@ def test_a_percentage_near_its_ends_says_on_which_side_it_is(share, text):
             "medqa-nano with the adapter quick-1, trained on handbook. No record of how often it is right.",
         ),
     ],
-    ids=["none", "measured", "only after", "made elsewhere", "not measured"],
+    ids=["none", "measured", "only after", "best of several", "made elsewhere", "not measured"],
 )
 def test_who_answers_is_told_with_how_often_it_is_right(chosen, sentence):
     assert views.about_adapter(chosen, "medqa-nano") == sentence

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import gradio as gr
 
-from medqa.adapters import WEIGHTS, AdapterError
+from medqa.adapters import AdapterError
 from medqa.base_model import ModelError
 from medqa.hub import HubError
 from medqa.question import QuestionError
-from medqa.receipt import Receipt, ReceiptError, made_by, read
+from medqa.receipt import Receipt, ReceiptError, made_by, read, weights_sha256
 from medqa.reproduce import adapter_here, base_here, reproduce
 from medqa.ui import receipt_view, views
 from medqa.ui.answering import Asked, Engines
@@ -70,10 +69,10 @@ def receipt_of(shown: Asked, engines: Engines) -> Receipt:
     """Raises ReceiptError when the adapter is no longer the one that gave the answer."""
     if shown.folder:
         try:
-            changed = datetime.fromtimestamp((shown.folder / WEIGHTS).stat().st_mtime, UTC)
+            weights = weights_sha256(shown.folder)
         except OSError:
             raise ReceiptError(f"The adapter {shown.adapter.name} is gone, so nothing can be kept of it.") from None
-        if changed > shown.when:
+        if weights != shown.weights:
             raise ReceiptError(
                 f"The adapter {shown.adapter.name} has been replaced since this answer: its run went on. Press Answer "
                 "again, then save."

@@ -1,0 +1,65 @@
+import threading
+
+import pytest
+
+from medqa import model
+from medqa.base_model import ModelError
+from medqa.settings import Settings
+from medqa.ui import page
+from medqa.ui.answering import Engines
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture
+def slow_other(monkeypatch, loaded):
+    """Whatever is asked for is the tiny base; the one called "other" loads until the event is set."""
+    let_go, loading = threading.Event(), threading.Event()
+
+    def load(name, device):
+        if name == "other":
+            loading.set()
+            assert let_go.wait(20)
+        return loaded
+
+    monkeypatch.setattr(model, "load", load)
+    yield loading
+    let_go.set()
+
+
+def test_who_asks_for_a_model_that_is_ready_does_not_wait_for_another_ones_download(slow_other):
+    engines = Engines(Settings(device="cpu"))
+    ready = engines.of("medqa-nano")
+    waiting = threading.Thread(target=engines.of, args=("other",), daemon=True)
+    waiting.start()
+    assert slow_other.wait(20)
+    found = []
+    asking = threading.Thread(target=lambda: found.append(engines.of("medqa-nano")), daemon=True)
+    asking.start()
+    asking.join(10)
+    assert found == [ready]
+
+
+def test_two_base_models_stay_ready_and_the_first_one_goes(monkeypatch, loaded):
+    monkeypatch.setattr(model, "load", lambda name, device: loaded)
+    engines = Engines(Settings(device="cpu"))
+    for name in ("first", "second", "third"):
+        engines.of(name)
+    assert [engines.is_ready(name) for name in ("first", "second", "third")] == [False, True, True]
+
+
+def test_a_device_that_is_none_is_told_in_the_badge_and_by_every_answer(capsys):
+    engines = Engines(Settings(device="tpu"))
+    engines._try(lambda: None)
+    head, _ = page.badge(engines.settings, engines)
+    assert "MEDQA_DEVICE is" in head
+    assert "it should be auto, cpu or gpu" in head
+    assert "could not be loaded ahead" in capsys.readouterr().out
+    with pytest.raises(ModelError, match="MEDQA_DEVICE is 'tpu'"):
+        engines.of("medqa-nano")
+
+
+def test_what_comes_next_comes_also_when_the_model_could_not_be_loaded():
+    came = []
+    Engines(Settings(base_model="no-such-model", device="cpu"))._try(lambda: came.append(True))
+    assert came == [True]
