@@ -110,6 +110,11 @@ class Loaded:
             self._with_adapters.set_adapter(key, inference_mode=True)
         self._on = key
 
+    @property
+    def is_copied(self) -> bool:
+        """Whether there are copies for writing."""
+        return self.device.torch_name == "cpu" and self.base.num_parameters() <= COPIED_PARAMETERS
+
     def copy_for_writing(self, adapter: Path | None) -> PreTrainedModel | None:
         """The same weights as one plain float32 network that needs no `using`; None where it wouldn't be faster.
 
@@ -117,7 +122,7 @@ class Loaded:
         those of a small model are 3 to 8 times faster in float32, and LoRA's two more per layer are saved. Merged in
         float32 the weights stay what the scores come from; in bfloat16 the sum would be rounded to 8 bits.
         """
-        if self.device.torch_name != "cpu" or self.base.num_parameters() > COPIED_PARAMETERS:
+        if not self.is_copied:
             return None
         key = adapter_key(adapter)
         with self._copying:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from medqa import model as models
 from medqa.prompt import EXPLANATION_START, option_tokens
 from medqa.question import Question
 from medqa.read_prompts import Kept
+from medqa.settings import ROOT
 
 pytestmark = pytest.mark.model
 
@@ -187,6 +190,41 @@ def test_the_thread_ends_when_nobody_asks_and_the_next_asker_starts_it_anew(engi
     first = told(engine, CASES[0])
     wait_until(lambda: engine._writer._thread is None)
     assert told(engine, CASES[0]) == first
+
+
+def test_copies_are_stepped_on_one_core_and_all_else_computes_on_as_many_as_before(engine, monkeypatch):
+    usual, taken = torch.get_num_threads(), []
+    torch.set_num_threads(3)
+    step = batches.Batch.step
+
+    def counted(*arguments):
+        taken.append(torch.get_num_threads())
+        return step(*arguments)
+
+    monkeypatch.setattr(batches.Batch, "step", counted)
+    try:
+        told(engine, CASES[0])
+        with ThreadPoolExecutor(1) as new_thread:
+            assert new_thread.submit(torch.get_num_threads).result() == torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(usual)
+    assert set(taken) <= {1 if engine.loaded.is_copied else 3}
+    assert taken or not engine.loaded.is_copied
+
+
+def test_python_ends_well_while_a_text_is_being_written():
+    code = """
+from medqa import device, model
+from medqa.engine import Engine
+from medqa.question import Question
+
+engine = Engine(model.load("medqa-nano", device.choose("cpu")), max_explanation_tokens=1000)
+engine._ends = engine._writer.ends = frozenset()
+next(engine.explain(engine.score(Question("Which?", ("Iron", "Zinc")))))
+assert engine._writer._thread.is_alive()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, "terminate" in done.stderr) == (0, False), done.stderr
 
 
 def test_a_text_longer_than_the_first_buffer_goes_on(engine, monkeypatch):
