@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medqa import hub, runs
+from medqa.spec import without_folder
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -36,7 +37,7 @@ class Adapter:
     @property
     def label(self) -> str:
         """`quick-2 · medqa-nano · handbook · 27 % → 97 %`"""
-        parts = [self.name, self.base, self.dataset]
+        parts = [self.name, without_folder(self.base), without_folder(self.dataset)]
         if "before" in self.held_out and "after" in self.held_out:
             parts.append(" → ".join(f"{percent(self.held_out[when])} %" for when in ("before", "after")))
         return " · ".join(parts)

@@ -14,8 +14,8 @@ from pathlib import Path
 from medqa import receipt as receipts
 from medqa.question import LETTERS
 from medqa.receipt import Receipt
+from medqa.spec import MARKS_FILE as FILE
 
-FILE = "disputes.jsonl"
 VERDICTS = {
     "agree": "I agree with the answer",
     "wrong answer": "The answer is wrong",

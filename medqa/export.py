@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from medqa import runs
+from medqa import runs, spec
 from medqa.runs import EventReader, Progress, Run
 
 
@@ -44,12 +44,7 @@ def _card(run: Run) -> dict | None:
 
 def without_folders(record: dict) -> dict:
     """For visitors of a public page: base model and data set by their last path part, wherever they are named."""
-    text = as_json(record)
-    for field in ("dataset", "base_model"):
-        named = record["spec"][field]
-        if Path(named).name:
-            text = text.replace(_inside(named), _inside(Path(named).name))
-    return json.loads(text)
+    return json.loads(spec.without_folders(as_json(record), spec.RunSpec.from_json(record["spec"]), _inside))
 
 
 def _inside(text: str) -> str:

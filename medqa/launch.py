@@ -10,7 +10,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from medqa import runs
+from medqa import lock_holder, runs
 from medqa.runs import RESERVE_BYTES, EventWriter, Run, RunError
 from medqa.settings import ROOT
 from medqa.spec import RunSpec, checked
@@ -75,9 +75,16 @@ def resume(run: Run, devices: int | None = None) -> None:
         _spawn(run, device_lock, devices, again=True)
 
 
-def stop(run: Run) -> None:
-    """Ask the trainer to finish its step, save and leave. Returns at once."""
-    run.stop_file.touch()
+def stop(run: Run, at_once: bool = False) -> None:
+    """Ask the trainer to finish its step, save and leave. Returns at once.
+
+    Or, `at_once`, end it where it is and wait for that: what came after the last checkpoint is lost, the run shows as
+    interrupted and can be resumed. Raises RunError where its process can't be ended.
+    """
+    if at_once:
+        lock_holder.end(run)
+    else:
+        run.stop_file.touch()
 
 
 def keep_ready() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 
 SCHEDULES = ("cosine", "linear", "constant_with_warmup")
 PRECISIONS = ("auto", "bfloat16", "float32")
 DISPUTED_ROWS = ("keep", "leave out")
 BASE_WEIGHTS = ("auto", "whole", "shared")
 ALL_LINEAR = "all-linear"
+# Lies in the folder of runs, beside theirs (disputes.py).
+MARKS_FILE = "disputes.jsonl"
 
 
 class SpecError(ValueError):
@@ -126,6 +130,11 @@ def checked(spec: RunSpec) -> RunSpec:
         faults["name"] = (
             f"The name “{spec.name}” should be 1 to 64 small letters, digits, hyphens, dots or underscores."
         )
+    elif spec.name == MARKS_FILE:
+        faults["name"] = (
+            f"The name “{MARKS_FILE}” is taken: the file of clinicians' marks, which lies beside the runs, has it. "
+            "Choose another one."
+        )
     for name, (low, high, unit) in RANGES.items():
         value = getattr(spec, name)
         if value is None and name == "rows":
@@ -159,6 +168,23 @@ def checked(spec: RunSpec) -> RunSpec:
     if faults:
         raise SpecError(faults)
     return spec
+
+
+def without_folder(name: str) -> str:
+    """A data set or base model as people are told of it: of a path the last part; a name or Hub id as it is."""
+    is_hub_id = name.count("/") == 1 and not name.startswith(("/", ".", "~"))
+    return name if is_hub_id else Path(name).name or name
+
+
+def without_folders(text: str, spec: RunSpec, written: Callable[[str], str] = str) -> str:
+    """A text that may name the spec's data set and base model, without their folders.
+
+    `written`: how such a text writes a name.
+    """
+    # The longer first: the other may be a folder it lies in.
+    for name in sorted((spec.dataset, spec.base_model), key=len, reverse=True):
+        text = text.replace(written(name), written(without_folder(name)))
+    return text
 
 
 @dataclass(frozen=True)

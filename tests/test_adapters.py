@@ -96,6 +96,11 @@ def test_the_label_says_what_it_was_trained_on_and_what_that_changed(tmp_path):
     assert adapter.label == "quick-2 · medqa-nano · handbook · 27 % → 97 %"
 
 
+def test_the_label_tells_of_a_folder_its_last_part_only(tmp_path):
+    card = {"base_model": "/srv/models/nano", "dataset": "/app/runs/.uploads/1f.csv"}
+    assert adapters.read("a", adapter_folder(tmp_path / "a", card=card)).label == "a · nano · 1f.csv"
+
+
 def test_the_label_has_no_scores_when_only_one_was_measured(tmp_path):
     card = {**CARD, "scores": {"test": {"after": {"correct": 97, "total": 100}}}}
     assert adapters.read("a", adapter_folder(tmp_path / "a", card=card)).label == "a · medqa-nano · handbook"

@@ -78,6 +78,11 @@ def test_a_folder_of_unusual_letters_is_left_out_too(run, folder):
     assert export.without_folders(export.record(run))["spec"]["dataset"] == "cases.jsonl"
 
 
+def test_for_visitors_a_hub_id_keeps_its_owner(run):
+    run.write_spec(RunSpec(name="quick-1", base_model="Qwen/Qwen3-1.7B"))
+    assert export.without_folders(export.record(run))["spec"]["base_model"] == "Qwen/Qwen3-1.7B"
+
+
 @pytest.mark.parametrize("dataset", ["handbook", "."])
 def test_names_without_a_folder_stay_as_they_are(run, dataset):
     run.write_spec(RunSpec(name="quick-1", dataset=dataset))

@@ -140,6 +140,21 @@ def test_a_resumed_run_shows_as_running_before_its_process_has_spoken(tmp_path, 
     assert runs.progress_of(run).status == "running"
 
 
+def test_a_run_stopped_at_once_ends_where_it_is_and_goes_on_from_its_checkpoint(tmp_path, stand_in):
+    run = launch.start(SPEC, tmp_path)
+    with_checkpoint(run)
+    launch.stop(run)
+    with pytest.raises(RunError, match="is not found on this machine"):
+        launch.stop(run, at_once=True)
+    EventWriter(run)("started", process=stand_in.started[0].pid)
+    launch.stop(run, at_once=True)
+    seen = runs.progress_of(run)
+    assert (seen.status, seen.resumable) == ("interrupted", True)
+    launch.resume(run)
+    assert run.alive
+    assert not run.stop_file.exists()
+
+
 def test_one_device_needs_no_launcher(tmp_path, stand_in):
     launch.start(SPEC, tmp_path)
     assert stand_in.started[0].launcher == []

@@ -3,7 +3,19 @@ from dataclasses import fields, replace
 
 import pytest
 
-from medqa.spec import CHOICES, PRESETS, RANGES, RunSpec, SpecError, checked, told, with_text_settings
+from medqa import disputes
+from medqa.spec import (
+    CHOICES,
+    PRESETS,
+    RANGES,
+    RunSpec,
+    SpecError,
+    checked,
+    told,
+    with_text_settings,
+    without_folder,
+    without_folders,
+)
 
 VALID = RunSpec(name="trial-1")
 
@@ -91,6 +103,11 @@ def test_a_name_of_small_letters_digits_hyphens_dots_and_underscores_is_taken(na
     checked(replace(VALID, name=name))
 
 
+def test_no_run_can_have_the_name_of_the_file_of_marks_that_lies_beside_the_runs():
+    assert f"“{disputes.FILE}” is taken" in faults(name=disputes.FILE)["name"]
+    checked(replace(VALID, name="disputes"))
+
+
 @pytest.mark.parametrize(("field", "nothing"), [("base_model", " "), ("dataset", ""), ("target_modules", ())])
 def test_what_is_left_empty_is_named(field, nothing):
     assert list(faults(**{field: nothing})) == [field]
@@ -167,3 +184,30 @@ def test_an_epoch_takes_a_step_for_each_batch_the_last_may_be_short(rows, batch_
 def test_every_field_has_a_label_and_says_what_it_is_for(field):
     assert told(field, "label")
     assert told(field, "help").endswith(".")
+
+
+# What people are told of a data set or base model
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("handbook", "handbook"),
+        ("Qwen/Qwen3-1.7B", "Qwen/Qwen3-1.7B"),
+        ("/app/runs/.uploads/1f.csv", "1f.csv"),
+        ("/models/nano/", "nano"),
+        ("~/nano", "nano"),
+        ("./nano", "nano"),
+        ("../data/own.csv", "own.csv"),
+        ("/", "/"),
+        (".", "."),
+        ("", ""),
+    ],
+)
+def test_of_a_path_the_last_part_is_told_and_a_name_or_hub_id_as_it_is(name, told):
+    assert without_folder(name) == told
+
+
+def test_a_text_names_data_set_and_base_model_without_their_folders_also_where_one_lies_in_the_other():
+    spec = replace(VALID, dataset="/srv", base_model="/srv/models/nano")
+    assert without_folders("/srv with /srv/models/nano", spec) == "srv with nano"

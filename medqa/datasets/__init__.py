@@ -34,7 +34,18 @@ from medqa.disputes import Dispute
 from medqa.question import Question
 from medqa.settings import from_environment
 
-__all__ = ["NAMES", "DatasetError", "Loaded", "Skipped", "fingerprint", "held_out_split", "load"]
+__all__ = [
+    "HUB_IDS",
+    "NAMES",
+    "SHOWN_TO_ALL",
+    "DatasetError",
+    "Loaded",
+    "Skipped",
+    "fingerprint",
+    "held_out_split",
+    "load",
+    "load_parts",
+]
 
 NAMES = {
     "handbook": "Exam facts that ship with the app; no network needed.",
@@ -43,6 +54,8 @@ NAMES = {
     "medqa_usmle_5": "MedQA-USMLE with 5 options; from a local copy only.",
     "disputes": "Questions whose key was marked wrong on the Answer tab, with the corrected key.",
 }
+# Visitors of a public page see rows of these, but not what another one has disputed.
+SHOWN_TO_ALL = tuple(name for name in NAMES if name != "disputes")
 FOLDER_VARIABLE = "MEDQA_DATA"
 HUB_IDS = {"medmcqa": medmcqa.HUB_ID, "medqa_usmle": medqa_usmle.HUB_ID, "medqa_usmle_5": medqa_usmle.HUB_ID_5_OPTIONS}
 # What a split may be called, the first one found is taken. Some sets hold out only a "test".
@@ -85,15 +98,23 @@ def load(
     if left_out:
         loaded = without(loaded, disputed.marked(wrong_keys), "disputed key")
     shown = name if name in NAMES else Path(name).name  # a visitor is not told where the server keeps its files
-    if not loaded.questions:
-        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in loaded.skipped_by_reason.items())
-        raise DatasetError(f"{shown} has no usable question in {split} ({reasons or 'no rows'}).")
+    _check_not_empty(loaded, shown, split)
     if limit is None:
         return loaded
     if not 0 < limit <= len(loaded.questions):
         way_out = "Choose fewer." if limit > 0 else "Choose at least 1."
         raise DatasetError(f"{limit:,} examples asked for, {shown} has {len(loaded.questions):,}. {way_out}")
     return Loaded(tuple(random.Random(seed).sample(loaded.questions, len(loaded.questions))[:limit]), loaded.skipped)
+
+
+def load_parts(path: Path, cop_base: int | None = None) -> tuple[Loaded, Loaded]:
+    """The "train" and "validation" of a single file, read once. The latter may be empty: there is then no question to
+    measure a run on, which keeps nobody from training. Raises DatasetError.
+    """
+    everything = _all_of_file(path, cop_base)
+    train, held_out = (_part(everything, split, path.name) for split in ("train", "validation"))
+    _check_not_empty(train, path.name, "train")
+    return train, held_out
 
 
 def fingerprint(questions: Iterable[Question]) -> str:
@@ -103,6 +124,12 @@ def fingerprint(questions: Iterable[Question]) -> str:
         content = (q.stem, q.options, q.answer, q.explanation, q.subject)
         digest.update(json.dumps(content, ensure_ascii=False).encode() + b"\n")
     return digest.hexdigest()
+
+
+def _check_not_empty(loaded: Loaded, shown: str, split: str) -> None:
+    if not loaded.questions:
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in loaded.skipped_by_reason.items())
+        raise DatasetError(f"{shown} has no usable question in {split} ({reasons or 'no rows'}).")
 
 
 def _load_handbook(split: str) -> Loaded:
@@ -169,7 +196,11 @@ def _load_folder(folder: Path, split: str, cop_base: int | None, ending: str = "
 
 
 def _load_file(path: Path, split: str, cop_base: int | None) -> Loaded:
-    return _part(upload.to_questions(_read_file(path), path.stem, cop_base), split, path.name)
+    return _part(_all_of_file(path, cop_base), split, path.name)
+
+
+def _all_of_file(path: Path, cop_base: int | None) -> Loaded:
+    return upload.to_questions(_read_file(path), path.stem, cop_base)
 
 
 def _part(everything: Loaded, split: str, name: str) -> Loaded:
@@ -186,7 +217,7 @@ def _part(everything: Loaded, split: str, name: str) -> Loaded:
 
 def _read_file(path: Path) -> list[dict[str, Any]]:
     if path.suffix.lower() != ".parquet":
-        return upload.read_rows(path, max_bytes=None)
+        return upload.read_rows(path)
     import pyarrow.parquet
 
     try:

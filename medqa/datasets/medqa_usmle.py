@@ -45,7 +45,7 @@ def by_letter(options: object) -> dict[str, object]:
     Columnar files give every row every letter: an E that is None was never there.
     """
     if isinstance(options, list) and all(isinstance(o, dict) and {"key", "value"} <= o.keys() for o in options):
-        options = {option["key"]: option["value"] for option in options}
+        options = {str(option["key"]): option["value"] for option in options}
     if not isinstance(options, dict) or not all(str(letter).upper() in set(LETTERS) for letter in options):
         return {}
     return {str(letter).upper(): text for letter, text in options.items() if text is not None}

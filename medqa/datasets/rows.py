@@ -73,7 +73,8 @@ def one_line(text: object) -> str:
 
 
 def skipped(source: str, reason: str, stem: object) -> Skipped:
-    return Skipped(source, reason, one_line(stem)[:STEM_CHARACTERS])
+    where, start = (text.encode(errors="replace").decode() for text in (source, one_line(stem)[:STEM_CHARACTERS]))
+    return Skipped(where, reason, start)
 
 
 def question_or_skipped(
@@ -87,8 +88,11 @@ def question_or_skipped(
     """Options lose their line breaks: a line end closes an answer string. The stem keeps them: lab tables need them."""
     stem_text = str(stem).strip() if stem is not None else ""
     texts = tuple(one_line(option) for option in options)
+    told = one_line(explanation), one_line(subject)
     reason = (
-        "empty question"
+        "half a character"
+        if not _has_whole_characters("".join((stem_text, *texts, *told, source)))
+        else "empty question"
         if not stem_text
         else "too few options"
         if len(texts) < MIN_OPTIONS
@@ -105,9 +109,18 @@ def question_or_skipped(
     if reason:
         return skipped(source, reason, stem)
     try:
-        return Question(stem_text, texts, answer, one_line(explanation) or None, one_line(subject) or None, source)
+        return Question(stem_text, texts, answer, *(text or None for text in told), source)
     except QuestionError:  # the one fault not ruled out above
         return skipped(source, "duplicate options", stem)
+
+
+def _has_whole_characters(text: str) -> bool:
+    """JSON may hold half of a pair of surrogates, which no file, page or tokenizer takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def collected(results: Iterable[Question | Skipped]) -> Loaded:

@@ -19,7 +19,6 @@ from medqa.datasets import rows as raw
 from medqa.datasets.rows import DatasetError, Loaded, Row, Skipped
 from medqa.question import LETTERS, MAX_OPTIONS, Question
 
-MAX_BYTES = 20_000_000  # about 20,000 USMLE questions
 SUFFIXES = (".csv", ".json", ".jsonl")
 
 STEM = ("question", "stem", "q")
@@ -39,17 +38,12 @@ _LETTER_AND_TEXT = re.compile(r"\(?([A-H])[).:]+\s*(\S.*)", re.I)
 # Reading files
 
 
-def read_rows(path: str | Path, max_bytes: int | None = MAX_BYTES) -> list[dict[str, Any]]:
+def read_rows(path: str | Path) -> list[dict[str, Any]]:
     """The rows of a UTF-8 file, with or without a byte order mark. Raises DatasetError naming the file and the line."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise DatasetError(f"{path.name} is not a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file. Save it as one.")
     try:
-        size = path.stat().st_size
-        if max_bytes is not None and size > max_bytes:
-            raise DatasetError(
-                f"{path.name} has {size:,} bytes, the limit is {max_bytes:,}. Keep fewer rows, or the columns needed."
-            )
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DatasetError(f"{path.name} can't be read: {error.strerror}.") from error
@@ -85,11 +79,11 @@ def _read_csv(text: str, name: str) -> list[dict[str, Any]]:
 def _read_json(text: str, name: str) -> list[dict[str, Any]]:
     try:
         found = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        line = getattr(error, "lineno", "?")
-        raise DatasetError(
-            f"{name}, line {line}: not valid JSON ({error}). JSON lines belong in a .jsonl file."
-        ) from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError):
+            fault = f"{name}, line {error.lineno}: {_json_fault(error)} JSON lines belong in a .jsonl file."
+            raise DatasetError(fault) from error
+        raise DatasetError(f"{name}: {_json_fault(error)}") from error
     if isinstance(found, dict):
         found = next((found[key] for key in ("data", "questions") if key in found), found)
     if not isinstance(found, list):
@@ -108,12 +102,21 @@ def _read_jsonl(text: str, name: str) -> list[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise DatasetError(f"{name}, line {number}: not valid JSON ({error}).") from error
+        except (ValueError, RecursionError) as error:
+            raise DatasetError(f"{name}, line {number}: {_json_fault(error)}") from error
         if not isinstance(row, dict):
             raise DatasetError(f"{name}, line {number}: an object with named fields is wanted, not {row!r:.60}.")
         rows.append(row)
     return rows
+
+
+def _json_fault(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not valid JSON ({error})."
+    # Python's own words for these two are about itself.
+    if isinstance(error, RecursionError):
+        return "not valid JSON (lists or objects are nested too deeply)."
+    return "not valid JSON (a number has thousands of digits). Write it as text, in double quotes."
 
 
 # Recognising columns
@@ -166,7 +169,7 @@ def _unpacked(cell: str) -> object:
     for read in (json.loads, ast.literal_eval):  # pandas writes a list into a CSV cell as Python does
         try:
             return read(cell.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
     return cell
 
@@ -204,9 +207,9 @@ def _options_reader(columns: list[str], name: str) -> Callable[[Row], list[str]]
 def _listed(cell: object) -> list[str]:
     """The options in one cell: a list, or a dictionary whose keys are letters or numbers, in their order."""
     cell = medqa_usmle.by_letter(cell) or cell
-    if isinstance(cell, dict):
-        return _without_empty_end([cell[key] for key in sorted(cell, key=str)])
-    return _without_empty_end(cell) if isinstance(cell, list) else []
+    options = [cell[key] for key in sorted(cell, key=str)] if isinstance(cell, dict) else cell
+    is_list = isinstance(options, list) and not any(isinstance(option, dict | list) for option in options)
+    return _without_empty_end(options) if is_list else []
 
 
 def _without_empty_end(options: list[Any]) -> list[str]:

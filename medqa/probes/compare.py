@@ -11,6 +11,7 @@ from medqa.adapters import Adapter
 from medqa.probes import Tell, unheard
 from medqa.probes.scoring import answers
 from medqa.question import Answer, Explanation, Question, percent_text
+from medqa.spec import without_folder
 
 if TYPE_CHECKING:
     from medqa.engine import Engine
@@ -93,7 +94,7 @@ class Side:
 
 def side(engine: Engine, adapter: Adapter | None) -> Side:
     if adapter is None:
-        return Side(engine, None, f"{engine.loaded.name} alone")
+        return Side(engine, None, f"{without_folder(engine.loaded.name)} alone")
     return Side(engine, adapter.folder, adapter.name)
 
 

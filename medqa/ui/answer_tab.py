@@ -16,6 +16,7 @@ from medqa.paste import read_pasted
 from medqa.question import LETTERS, MAX_OPTIONS, MIN_OPTIONS, Explanation, Question, QuestionError
 from medqa.receipt import weights_sha256
 from medqa.settings import Settings
+from medqa.spec import without_folder
 from medqa.ui import views
 from medqa.ui.answering import Asked, Engines
 from medqa.ui.panels.row import probe_row
@@ -126,7 +127,7 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
 def adapter_choices(settings: Settings, added: Choices = ()) -> list[tuple[str, str]]:
     """The base alone first, then finished runs, newest first, then those added from the Hub."""
     finished = [(adapter.label, adapter.name) for adapter in adapters.found(settings.runs)]
-    return [(f"{settings.base_model} alone (no adapter)", BASE_ALONE), *finished, *added]
+    return [(f"{without_folder(settings.base_model)} alone (no adapter)", BASE_ALONE), *finished, *added]
 
 
 def adapter_hint(settings: Settings) -> str:
@@ -208,10 +209,14 @@ def answered(
         adapter = adapters.named(adapter_name, settings.runs) if adapter_name else None
         base = adapter.base if adapter else settings.base_model
         # The last question's answer must not stand under this one while a slow model reads.
-        yield "", views.note("Reading the question …" if engines.is_ready(base) else f"Loading {base} …"), None
+        yield "", views.note(_wait(engines, base)), None
         yield from answer_pieces(engines, base, adapter, question, not_sure_below)
     except (QuestionError, AdapterError, ModelError, hub.HubError) as error:
         yield views.error(str(error)), "", None
+
+
+def _wait(engines: Engines, base: str) -> str:
+    return "Reading the question …" if engines.is_ready(base) else f"Loading {without_folder(base)} …"
 
 
 def answer_pieces(

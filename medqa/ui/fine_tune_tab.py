@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import gradio as gr
 
-from medqa import export, launch, runs
+from medqa import export, launch, offered, runs
 from medqa.base_model import ModelError
 from medqa.datasets import handbook
 from medqa.runs import EventReader, Progress, Run, RunError
 from medqa.settings import Settings
-from medqa.spec import PRESETS, SpecError
+from medqa.spec import PRESETS, SpecError, without_folders
 from medqa.ui import charts, run_views, views
 from medqa.ui.downloads import file_of
-from medqa.ui.spec_form import check_allowed, form, from_preset, keep_upload, spec_of
+from medqa.ui.spec_form import allowed_spec, form, from_preset, keep_upload
 
 POLL_SECONDS = 1.0
+STOP, STOP_AT_ONCE = "Stop", "Stop at once"
+STOPPING = (
+    "Stopping after this step, or after what is being measured; then the best adapter so far is saved. “Stop at once” "
+    "does not wait: it ends the run where it is, and what came after its last checkpoint is lost."
+)
+ENDED = "The run has ended. What it had saved by then is kept."
 
 
 def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     """Builds the tab. Returns the run shown, and the button that answers with its adapter."""
-    labels = [(preset.label, name) for name, preset in PRESETS.items()]
+    labels = [(preset.label, name) for name, preset in offered.presets(settings).items()]
     preset = gr.Radio(labels, value="quick", label="Preset", elem_id="preset")
     summary = gr.HTML(views.note(PRESETS["quick"].summary), padding=False)
     with gr.Accordion("Advanced", open=False):
@@ -45,7 +52,7 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     )
     with gr.Row(equal_height=True):
         start = gr.Button("Start fine-tuning", variant="primary", elem_id="start")
-        stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop")
+        stop = gr.Button(STOP, variant="stop", interactive=False, elem_id="stop")
         resume = gr.Button("Resume", visible=False, elem_id="resume")
         use = gr.Button("Answer with this adapter", visible=False, elem_id="use")
     problem = gr.HTML(elem_id="start-problem", elem_classes="mq-message", padding=False)
@@ -68,7 +75,12 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     panel = [shown, live, curves, log, stop, resume, use, sent]
 
     preset.change(lambda chosen: from_preset(chosen, settings), preset, [summary, *boxes], **quiet)
-    upload.upload(lambda path: keep_upload(path, settings), upload, [inputs["dataset"], uploaded], **private)
+    upload.upload(
+        lambda path, base: keep_upload(path, base, settings),
+        [upload, inputs["cop_base"]],
+        [inputs["dataset"], uploaded],
+        **private,
+    )
     look.click(lambda *values: shown_preview(settings, values), boxes, preview, **private)
 
     def begin(preset_name: str, run_name: str, *values):
@@ -80,7 +92,7 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     start.click(begin, [preset, name, *boxes], [problem, shown, name], concurrency_id="launch", **quiet).then(
         poll, [shown, also, sent], panel, **quiet
     )
-    stop.click(lambda run_name: stopped(settings, run_name), shown, [problem, stop], **quiet)
+    stop.click(lambda run_name, pressed: stopped(settings, run_name, pressed), [shown, stop], [problem, stop], **quiet)
     resume.click(lambda run_name: resumed(settings, run_name), shown, problem, concurrency_id="launch", **quiet).then(
         poll, [shown, also, sent], panel, **quiet
     )
@@ -96,8 +108,7 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
 
 def started(settings: Settings, preset_name: str, run_name: str, values: tuple) -> tuple:
     try:
-        spec = spec_of(values, run_name.strip() or launch.free_name(preset_name, settings.runs))
-        check_allowed(spec, settings)
+        spec = allowed_spec(values, settings, run_name.strip() or launch.free_name(preset_name, settings.runs))
         run = launch.start(spec, settings.runs)
     except (SpecError, RunError) as error:
         return views.error(str(error)), gr.skip(), gr.skip()
@@ -110,27 +121,33 @@ def shown_preview(settings: Settings, values: tuple) -> str:
     from medqa.estimate import preview
 
     try:
-        spec = spec_of(values)
-        check_allowed(spec, settings)
-        made = preview(spec, settings.runs, device.choose(settings.device))
-    except (SpecError, DatasetError, ModelError) as error:
+        spec = allowed_spec(values, settings)
+    except SpecError as error:
         return views.error(str(error))
+    try:
+        made = preview(spec, settings.runs, device.choose(settings.device))
+    except (DatasetError, ModelError) as error:
+        return views.error(without_folders(str(error), spec))
     return views.preview(made)
 
 
-def stopped(settings: Settings, run_name: str | None) -> tuple:
+def stopped(settings: Settings, run_name: str | None, pressed: str) -> tuple:
+    """`pressed`: what stood on the button. Of two who press Stop at the same time neither ends the run at once."""
+    at_once = pressed == STOP_AT_ONCE
     try:
-        launch.stop(runs.named(settings.runs, run_name or ""))
+        launch.stop(runs.named(settings.runs, run_name or ""), at_once)
     except RunError as error:
         return views.error(str(error)), gr.skip()
-    said = "Stopping after this step; it is measured, and the best adapter so far is saved."
-    return views.note(said), gr.update(interactive=False)
+    return views.note(ENDED if at_once else STOPPING), gr.update(value=STOP_AT_ONCE)
 
 
 def resumed(settings: Settings, run_name: str | None) -> str:
     try:
-        launch.resume(runs.named(settings.runs, run_name or ""))
-    except RunError as error:
+        run = runs.named(settings.runs, run_name or "")
+        if settings.public:
+            offered.check(run.spec, settings)
+        launch.resume(run)
+    except (RunError, SpecError) as error:
         return views.error(str(error))
     return ""
 
@@ -171,25 +188,39 @@ def panel_of(settings: Settings, run_name: str | None, chosen: list[str], alread
             return [gr.skip()] * 8
         hidden = gr.update(visible=False)
         newest = gr.update(choices=names, value=_newest(settings))
-        return [newest, "", "", "", gr.update(interactive=False), hidden, hidden, (names,)]
+        return [newest, "", "", "", gr.update(value=STOP, interactive=False), hidden, hidden, (names,)]
     progress = seen(run)
-    stopping = run.stop_file.exists()
+    stopping = progress.status == "running" and run.stop_file.exists()
     # Its last word said, a process still takes seconds to leave on a busy machine, and holds the device till then.
     resumable = progress.resumable and not run.alive
     counts = (progress.step, len(progress.steps), len(progress.evaluations), len(progress.messages))
     version = (names, run.name, progress.status, counts, stopping, run.has_adapter, resumable, tuple(chosen))
     if version == already:
         return [gr.skip()] * 8
+    progress = _without_folders(run, progress)
     return [
         choices,
         run_views.run_panel(run, progress),
         run_charts(progress, chosen),
         run_views.log([*progress.messages, *progress.evaluations]),
-        gr.update(interactive=progress.status == "running" and not stopping),
+        gr.update(value=STOP_AT_ONCE if stopping else STOP, interactive=progress.status == "running"),
         gr.update(visible=resumable),
         gr.update(visible=run.has_adapter and progress.status != "running"),
         version,
     ]
+
+
+def _without_folders(run: Run, progress: Progress) -> Progress:
+    """What a trainer says may name a file; where the server keeps it is no visitor's business."""
+    try:
+        spec = run.spec
+    except RunError:
+        return progress
+    messages = [
+        event | {words: without_folders(event[words], spec) for words in ("message", "reason") if words in event}
+        for event in progress.messages
+    ]
+    return replace(progress, reason=without_folders(progress.reason, spec), messages=messages)
 
 
 def run_charts(progress: Progress, chosen: list[str]) -> str:

@@ -17,10 +17,12 @@ from medqa.ui.past_runs import past_runs
 
 CSS = ASSETS / "style.css"
 BADGE_SECONDS = 1.0
+# How often, and from which age on, Gradio's own copies of what was uploaded and saved are deleted: in seconds.
+DELETE_CACHE = (600, 3600)
 
 
 def build(settings: Settings, engines: Engines) -> gr.Blocks:
-    with gr.Blocks(title="MedQA", analytics_enabled=False) as page:
+    with gr.Blocks(title="MedQA", analytics_enabled=False, delete_cache=DELETE_CACHE) as page:
         head = gr.HTML(views.header("starting …"), elem_id="head")
         badge_timer = gr.Timer(BADGE_SECONDS)
         with gr.Tabs(elem_id="tabs") as tabs:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import gradio as gr
 
-from medqa import datasets, gpus
+from medqa import offered, uploads
+from medqa.datasets.rows import DatasetError
 from medqa.settings import Settings
 from medqa.spec import (
     BASE_WEIGHTS,
@@ -22,12 +21,17 @@ from medqa.spec import (
     checked,
     parsed,
     told,
+    without_folder,
 )
 from medqa.ui import views
+from medqa.uploads import UploadError
 
-BASE_MODELS = ("medqa-nano", "Qwen/Qwen3-0.6B", "Qwen/Qwen3-1.7B", "Qwen/Qwen3-4B")
 FORM = tuple(field.name for field in fields(RunSpec) if field.name != "name")
 PER_ROW = 3
+NOTHING_HELD_OUT = (
+    "None of these questions falls into the fifth that is held out. A run on them trains, but how often it is right is "
+    "not measured; a file with more questions has some held out."
+)
 
 
 def form(settings: Settings) -> dict[str, gr.components.Component]:
@@ -41,15 +45,16 @@ def form(settings: Settings) -> dict[str, gr.components.Component]:
 
 
 def _component(field: str, spec: RunSpec, settings: Settings) -> gr.components.Component:
-    common = {"label": told(field, "label"), "info": told(field, "help"), "elem_id": f"field-{field}", "min_width": 220}
+    common = {"label": told(field, "label"), "info": _info(field, settings)}
+    common |= {"elem_id": f"field-{field}", "min_width": 220}
     value = form_value(field, spec)
     # A visitor of a public page picks from the list: a free text could name any folder of the host.
     free = not settings.public
     if field == "base_model":
-        known = list(dict.fromkeys([settings.base_model, *BASE_MODELS]))
+        known = [(without_folder(name), name) for name in offered.base_models(settings)]
         return gr.Dropdown(known, value=value, allow_custom_value=free, **common)
     if field == "dataset":
-        return gr.Dropdown(_offered(settings), value=value, allow_custom_value=free, **common)
+        return gr.Dropdown(offered.data_sets(settings), value=value, allow_custom_value=free, **common)
     if field == "schedule":
         return gr.Dropdown(list(SCHEDULES), value=value, **common)
     if field == "precision":
@@ -57,10 +62,15 @@ def _component(field: str, spec: RunSpec, settings: Settings) -> gr.components.C
     if field == "disputed_rows":
         return gr.Dropdown(list(DISPUTED_ROWS), value=value, **common)
     # One device leaves nothing to choose.
-    several = _devices(settings) > 1
+    several = offered.devices(settings) > 1
     if field == "base_weights":
         return gr.Dropdown(list(BASE_WEIGHTS), value=value, visible=several, **common)
     return gr.Textbox(value=value, max_lines=1, visible=several or field != "devices", **common)
+
+
+def _info(field: str, settings: Settings) -> str:
+    most = offered.most(field, settings)
+    return told(field, "help") + (f" At most {most:,} here." if most else "")
 
 
 def form_value(field: str, spec: RunSpec) -> str:
@@ -75,8 +85,16 @@ def from_preset(name: str, settings: Settings) -> list:
     return [views.note(preset.summary), *[form_value(field, preset.spec) for field in FORM]]
 
 
+def allowed_spec(values: tuple, settings: Settings, name: str = "unnamed") -> RunSpec:
+    """The form's values as a spec that can be run here. Raises SpecError naming the fields that are off."""
+    spec = spec_of(values, name)
+    spec = replace(spec, dataset=uploads.located(spec.dataset, settings))
+    offered.check(spec, settings)
+    return spec
+
+
 def spec_of(values: tuple, name: str = "unnamed") -> RunSpec:
-    """The form's values as a spec. Raises SpecError naming the fields that are off."""
+    """Raises SpecError."""
     chosen, faults = {}, {}
     for field, text in zip(FORM, values, strict=True):
         try:
@@ -88,55 +106,21 @@ def spec_of(values: tuple, name: str = "unnamed") -> RunSpec:
     return checked(RunSpec(name=name, **chosen))
 
 
-def check_allowed(spec: RunSpec, settings: Settings) -> None:
-    """No more devices than there are; on a public page only listed base models and data sets, or an upload.
-
-    Raises SpecError.
-    """
-    if spec.devices > _devices(settings):
-        raise SpecError({"devices": f"{spec.devices} devices are asked for; there can be {_devices(settings)} here."})
-    if not settings.public:
-        return
-    if spec.base_model not in (settings.base_model, *BASE_MODELS):
-        raise SpecError(
-            {"base_model": f"The base model “{spec.base_model}” is not offered here. Choose one from the list."}
-        )
-    if spec.dataset not in _offered(settings) and Path(spec.dataset).parent != _uploads(settings):
-        raise SpecError({"dataset": f"The data set “{spec.dataset}” is not offered here. Choose one from the list."})
-
-
-def keep_upload(path: str, settings: Settings) -> tuple:
-    """Keep the file beside the runs, so that a run can be resumed after Gradio has emptied its temporary folder."""
-    from medqa.datasets.rows import DatasetError
-
-    source = Path(path)
-    if source.stat().st_size > settings.max_upload_megabytes * 2**20:
-        return gr.skip(), views.error(
-            f"{source.name} is larger than {settings.max_upload_megabytes} MB. Upload fewer rows."
-        )
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
-    folder = _uploads(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / f"{digest}{source.suffix.lower()}"
-    shutil.copyfile(source, kept)
+def keep_upload(path: str, base: str, settings: Settings) -> tuple:
+    """`base`: what the form says of how key numbers count. The page is told the kept file's name, never its folder."""
+    own_name = Path(path).name
     try:
-        train = datasets.load(str(kept), "train")
-        held_out = datasets.load(str(kept), datasets.held_out_split(str(kept)))
-    except DatasetError as error:
+        kept = uploads.keep(Path(path), settings, _number_base(base), offered.most("rows", settings))
+    except (UploadError, DatasetError) as error:
         return gr.skip(), views.error(str(error))
-    choices = gr.update(choices=[*_offered(settings), str(kept)], value=str(kept))
-    return choices, views.upload_summary(source.name, train, held_out)
+    unmeasured = "" if kept.held_out.questions else views.note(NOTHING_HELD_OUT)
+    choices = gr.update(choices=[*offered.data_sets(settings), (own_name, kept.name)], value=kept.name)
+    return choices, views.upload_summary(own_name, kept.train, kept.held_out) + unmeasured
 
 
-def _devices(settings: Settings) -> int:
-    """The GPUs, or the one CPU."""
-    return max(1, 0 if settings.device == "cpu" else gpus.count())
-
-
-def _offered(settings: Settings) -> list[str]:
-    # What one visitor has disputed is not shown to the others: a preview would.
-    return [name for name in datasets.NAMES if not (settings.public and name == "disputes")]
-
-
-def _uploads(settings: Settings) -> Path:
-    return settings.runs / ".uploads"
+def _number_base(text: str) -> int | None:
+    """Raises DatasetError."""
+    try:
+        return parsed("cop_base", str(text or "").strip())
+    except ValueError as error:
+        raise DatasetError(f"{told('cop_base', 'label')} is “{text}”; 0, 1 or nothing is wanted.") from error

@@ -13,6 +13,7 @@ from medqa.datasets.rows import Loaded
 from medqa.estimate import Preview, Rendered
 from medqa.question import LETTERS, Answer, Explanation, percent_text
 from medqa.scope import explanation_doubt
+from medqa.spec import without_folder
 from medqa.ui.charts import clock
 
 NOT_ADVICE = "A demonstrator for exam questions. Not medical advice, not for use in patient care."
@@ -44,8 +45,10 @@ def caution(sentence: str) -> str:
 def about_adapter(adapter: Adapter | None, base: str) -> str:
     """Who answers, what it was trained on and how often it is right."""
     if adapter is None:
-        return f"{base} alone, without an adapter. How often it is right is measured at the start of each run."
-    said = f"{adapter.base} with the adapter {adapter.name}, trained on {adapter.dataset}"
+        alone = f"{without_folder(base)} alone, without an adapter"
+        return f"{alone}. How often it is right is measured at the start of each run."
+    by = f"{without_folder(adapter.base)} with the adapter {adapter.name}"
+    said = f"{by}, trained on {without_folder(adapter.dataset)}"
     after = adapter.held_out.get("after")
     if not after:
         return f"{said}. No record of how often it is right."

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from medqa.datasets import NAMES, DatasetError, fingerprint, held_out_split, load
+from medqa.datasets import NAMES, DatasetError, fingerprint, held_out_split, load, load_parts
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 
@@ -67,6 +67,21 @@ def test_a_single_file_always_holds_out_the_same_fifth(tmp_path):
     write(tmp_path / "own.jsonl", rows(*range(100, 300)))
     assert set(stems(load(path, "validation"))) - set(stems(held_out)) <= {f"Which {n}?" for n in range(200, 300)}
     assert set(stems(load(path, limit=50))) <= set(f"Which {n}?" for n in range(300)) - set(stems(held_out))
+
+
+def test_both_parts_of_a_single_file_are_those_that_are_loaded_one_by_one(tmp_path):
+    path = write(tmp_path / "own.jsonl", [*rows(*range(40)), *rows(*range(40, 60), answer_idx=None)])
+    assert load_parts(path) == (load(str(path)), load(str(path), "validation"))
+
+
+def test_a_file_of_which_nothing_is_held_out_has_an_empty_part_to_measure_on(tmp_path):
+    held_out = stems(load(str(write(tmp_path / "own.jsonl", rows(*range(40)))), "validation"))
+    kept = [row for row in rows(*range(40)) if row["question"] not in held_out]
+    train, measured = load_parts(write(tmp_path / "own.jsonl", kept))
+    assert (len(train.questions), measured.questions) == (len(kept), ())
+    write(tmp_path / "own.jsonl", [row for row in rows(*range(40)) if row["question"] in held_out])
+    with pytest.raises(DatasetError, match=r"own.jsonl has no usable question in train \(no rows\)"):
+        load_parts(tmp_path / "own.jsonl")
 
 
 def test_the_skipped_rows_of_a_single_file_are_counted_once(tmp_path):

@@ -34,6 +34,12 @@ def test_options_as_a_list_of_key_and_value_are_read():
     assert medqa_usmle.to_questions([row(options=options, answer="y", answer_idx="B")], "u").questions[0].key == "B"
 
 
+def test_a_key_that_is_a_list_names_no_option():
+    options = [{"key": ["A"], "value": "x"}, {"key": "B", "value": "y"}]
+    assert not medqa_usmle.matches(row(options=options))
+    assert medqa_usmle.to_questions([row(options=options)], "u").skipped_by_reason == {"too few options": 1}
+
+
 def test_a_letter_without_an_option_was_never_there():
     options = {"A": "x", "B": "y", "C": "z", "D": "w", "E": None}
     question = medqa_usmle.to_questions([row(options=options, answer="z")], "u").questions[0]

@@ -26,6 +26,24 @@ def test_a_row_that_makes_no_question_is_skipped_with_a_reason(options, answer, 
     assert question_or_skipped("a:1", stem, options, answer) == Skipped("a:1", reason, (stem or "").strip())
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"stem": "Which \ud800?"},
+        {"options": ["x", "\udfffy"]},
+        {"explanation": "Because \ud800."},
+        {"subject": "\ud800"},
+        {"source": "a:\ud800"},
+    ],
+    ids=lambda parts: next(iter(parts)),
+)
+def test_a_row_with_half_a_character_is_skipped_and_can_be_told_of(parts):
+    row = {"source": "a:1", "stem": "Which?", "options": ["x", "y"], "answer": 0} | parts
+    skipped = question_or_skipped(**row)
+    assert skipped.reason == "half a character"
+    assert f"{skipped.source} {skipped.stem}".encode()
+
+
 def test_options_become_one_line_and_the_stem_keeps_its_lines():
     question = question_or_skipped("a:1", " Na 138\nK 4\n", ["x\ny", 3], 1, " because\nof ", "")
     assert question == Question("Na 138\nK 4", ("x y", "3"), 1, "because of", None, "a:1")

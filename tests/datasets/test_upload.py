@@ -47,7 +47,10 @@ def test_a_jsonl_file_may_have_blank_lines_and_odd_separators_inside_strings(tmp
         ("a.json", b'[\n{"q": 1},\n]', "a.json, line 3: not valid JSON"),
         ("a.json", b'{"rows": []}', "a.json holds no list of rows"),
         ("a.json", b'[{"q": 1}, "x"]', "a.json, row 2: an object"),
-        ("a.json", b"[" * 100_000, "not valid JSON"),
+        ("a.json", b"[" * 100_000, "a.json: not valid JSON (lists or objects are nested too deeply)"),
+        ("a.jsonl", b'{"q": 1}\n' + b"[" * 100_000, "a.jsonl, line 2: not valid JSON (lists or objects"),
+        ("a.json", b'[{"q": %s}]' % (b"9" * 4301), "a.json: not valid JSON (a number has thousands of digits)"),
+        ("a.jsonl", b'{"q": 1}\n{"q": %s}\n' % (b"9" * 4301), "a.jsonl, line 2: not valid JSON (a number"),
         ("a.csv", b"q,A,B\nWhich, then?,x,y\n", "a.csv, line 2: more cells than the header has columns"),
         ("a.csv", b'q,A\n"Which?,x\n', "a.csv, line 2"),
         ("a.csv", b"q,A,B\n", "a.csv has no rows"),
@@ -61,13 +64,6 @@ def test_a_file_that_cannot_be_read_is_said_with_its_line(tmp_path, name, conten
     with pytest.raises(DatasetError) as error:
         read_rows(path)
     assert message in str(error.value)
-
-
-def test_a_file_over_the_limit_is_refused(tmp_path):
-    path = tmp_path / "own.csv"
-    path.write_text("q,A,B,answer\nWhich?,x,y,A\n")
-    with pytest.raises(DatasetError, match=r"own.csv has 26 bytes, the limit is 10"):
-        read_rows(path, max_bytes=10)
 
 
 def test_a_missing_file_is_said(tmp_path):
@@ -112,6 +108,23 @@ def test_options_are_found_in_one_column(cell):
     loaded = to_questions([{"stem": "Which?", "choices": cell, "key": "B", "subject": "Anatomy"}], "own")
     assert loaded.questions[0].options == ("x", "y")
     assert loaded.questions[0].subject == "Anatomy"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        [{"key": ["A"], "value": "x"}, {"key": "B", "value": "y"}],
+        [["x"], ["y"]],
+        {"1": {"text": "x"}, "2": {"text": "y"}},
+        "{[1]: 'x', [2]: 'y'}",
+    ],
+    ids=["a key that is a list", "lists", "objects", "Python that is none"],
+)
+def test_what_is_no_list_of_options_leaves_its_row_out(cell):
+    good = {"question": "Why?", "options": ["x", "y"], "answer": "B"}
+    loaded = to_questions([good, {"question": "Which?", "options": cell, "answer": "B"}], "own")
+    assert [question.stem for question in loaded.questions] == ["Why?"]
+    assert loaded.skipped_by_reason == {"too few options": 1}
 
 
 def test_a_row_may_have_fewer_options_than_the_file_has_columns():

@@ -35,6 +35,12 @@ def test_what_answered_is_not_among_what_it_is_compared_with(settings):
     assert {name for _, name in others(BY_BASE, settings)} == {"quick-1", "quick-2"}
 
 
+def test_a_base_model_in_a_folder_is_offered_by_its_last_part(settings):
+    answer = Answer(ANSWER.question, ANSWER.log_probabilities, "/srv/models/nano")
+    shown = Asked(answer, by("quick-1", settings).adapter, Explanation(""))
+    assert others(shown, settings)[0] == ("nano alone (no adapter)", BASE_ALONE)
+
+
 def test_the_base_model_alone_is_compared_with_first_and_a_choice_is_kept_while_it_can_be(settings):
     shown = by("quick-1", settings)
     assert kept_or_first(shown, settings, None) == BASE_ALONE

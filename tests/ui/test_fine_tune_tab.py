@@ -88,3 +88,90 @@ def test_without_a_run_there_is_nothing_to_export_and_the_page_says_so(settings)
     said, file = fine_tune_tab.export_file(settings, None)
     assert "There is no run" in said
     assert not isinstance(file, str)
+
+
+def test_what_a_trainer_says_of_a_file_is_shown_without_its_folder(settings, run):
+    EventWriter(run)("note", message=f"Accuracy is not measured: {DATASET} has none.")
+    _, panel, _, log, *_ = fine_tune_tab.panel_of(settings, run.name, [], ())
+    assert "cases.jsonl is gone." in panel
+    assert "cases.jsonl has none." in log
+    assert "/srv" not in panel + log
+
+
+@pytest.mark.model
+def test_an_error_of_the_preview_names_the_file_without_its_folder(settings, monkeypatch):
+    from medqa import estimate
+    from medqa.datasets.rows import DatasetError
+    from medqa.ui.spec_form import FORM, form_value
+
+    def fails(spec, folder, device):
+        raise DatasetError(f"None of 3 questions of {spec.dataset} fits.")
+
+    monkeypatch.setattr(estimate, "preview", fails)
+    values = tuple(form_value(field, RunSpec(dataset=DATASET)) for field in FORM)
+    assert "None of 3 questions of cases.jsonl fits." in fine_tune_tab.shown_preview(settings, values)
+
+
+# Stopping
+
+
+@pytest.fixture
+def going_on(settings, run):
+    """The run with a process that holds its lock, and what the button to stop it says."""
+    EventWriter(run)("resumed")
+    with (run.folder / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield lambda: fine_tune_tab.panel_of(settings, run.name, [], ())[4]
+
+
+def test_once_asked_to_stop_the_button_says_that_pressing_it_again_does_not_wait(settings, run, going_on):
+    assert going_on() == button("Stop")
+    said, pressed = fine_tune_tab.stopped(settings, run.name, "Stop")
+    assert "Stopping after this step" in said and "“Stop at once” does not wait" in said
+    assert pressed["value"] == "Stop at once"
+    assert run.stop_file.exists()
+    assert going_on() == button("Stop at once")
+
+
+def button(label, interactive=True):
+    import gradio as gr
+
+    return gr.update(value=label, interactive=interactive)
+
+
+def test_what_stood_on_the_button_is_what_pressing_it_does(settings, run, going_on, monkeypatch):
+    asked = []
+    monkeypatch.setattr(fine_tune_tab.launch, "stop", lambda run, at_once: asked.append(at_once))
+    fine_tune_tab.stopped(settings, run.name, "Stop")
+    # Another visitor, whose page does not say yet that the run is stopping.
+    fine_tune_tab.stopped(settings, run.name, "Stop")
+    said, _ = fine_tune_tab.stopped(settings, run.name, "Stop at once")
+    assert asked == [False, False, True]
+    assert "The run has ended." in said
+
+
+def test_a_process_that_cannot_be_ended_is_told(settings, run, going_on):
+    said, pressed = fine_tune_tab.stopped(settings, run.name, "Stop at once")
+    assert "is not found on this machine" in said
+    assert "value" not in pressed
+
+
+def test_a_run_that_has_ended_has_nothing_to_stop(settings, run):
+    run.stop_file.touch()
+    assert fine_tune_tab.panel_of(settings, run.name, [], ())[4] == button("Stop", interactive=False)
+
+
+# What visitors may go on with
+
+
+def test_a_visitor_cannot_go_on_with_a_run_that_could_not_be_started_here(settings, run, monkeypatch):
+    gone_on = []
+    monkeypatch.setattr(fine_tune_tab.launch, "resume", gone_on.append)
+    run.write_spec(RunSpec(name="quick-1", batch_size=1024))
+    said = fine_tune_tab.resumed(replace(settings, public=True), run.name)
+    assert "Effective batch is 1,024; on this public page it can be at most 64" in said
+    assert gone_on == []
+    assert fine_tune_tab.resumed(settings, run.name) == ""
+    run.write_spec(RunSpec(name="quick-1"))
+    assert fine_tune_tab.resumed(replace(settings, public=True), run.name) == ""
+    assert gone_on == [run, run]

@@ -75,6 +75,16 @@ def test_the_table_of_runs_shows_the_accuracy_of_the_best_adapter(tmp_path):
     assert "27 % → 60 % of 100" in run_views.runs_table([(run, Progress("done", evaluations=measured))])
 
 
+def test_the_table_of_runs_tells_of_a_folder_its_last_part_only(tmp_path):
+    from medqa.spec import RunSpec
+
+    run = Run(tmp_path / "quick-1")
+    run.folder.mkdir()
+    run.write_spec(RunSpec(name="quick-1", base_model="/srv/models/nano", dataset="/app/runs/.uploads/1f.csv"))
+    table = run_views.runs_table([(run, Progress("done"))])
+    assert "<td>nano</td><td>1f.csv, all rows</td>" in table
+
+
 # What is said in words
 
 

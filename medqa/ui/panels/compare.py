@@ -9,6 +9,7 @@ from medqa.adapters import AdapterError
 from medqa.probes import Tell
 from medqa.probes.compare import compare, side
 from medqa.settings import Settings
+from medqa.spec import without_folder
 from medqa.ui.answering import Asked, Engines
 from medqa.ui.panels.panel import Reset, probe_panel
 from medqa.ui.probe_views.compare import view
@@ -50,7 +51,7 @@ def others(shown: Asked, settings: Settings) -> list[tuple[str, str]]:
     """(label, value) pairs: the base model alone first, then adapters, newest first; never the one that answered."""
     mine = shown.adapter.name if shown.adapter else BASE_ALONE
     finished = [(adapter.label, adapter.name) for adapter in adapters.found(settings.runs)]
-    every = [(f"{shown.answer.base} alone (no adapter)", BASE_ALONE), *finished]
+    every = [(f"{without_folder(shown.answer.base)} alone (no adapter)", BASE_ALONE), *finished]
     return [(label, name) for label, name in every if name != mine]
 
 

@@ -40,8 +40,10 @@ def panel(asked: gr.State, engines: Engines) -> Reset:
 
 def scored(shown: Asked, engines: Engines, tell: Tell) -> Findings:
     """Once for each answer."""
-    question = shown.answer.question
-    return _scored.of(shown.answer, lambda: findings(engines.of(shown.answer.base), question, shown.folder, tell=tell))
+    answer = shown.answer
+    return _scored.of(
+        answer, lambda: findings(engines.of(answer.base), answer.question, shown.folder, tell=tell, answer=answer)
+    )
 
 
 def switches(shown: Asked | None) -> list:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from medqa.datasets import NAMES
+from medqa.datasets import SHOWN_TO_ALL
 from medqa.probes import Tell
 from medqa.probes.neighbours import neighbours
 from medqa.ui.answering import Asked, Engines
@@ -17,8 +17,8 @@ TITLE = "Where did it learn this?"
 
 def panel(asked: gr.State, engines: Engines) -> Reset:
     def work(shown: Asked, tell: Tell) -> str:
-        if engines.settings.public and shown.adapter and shown.adapter.dataset not in NAMES:
-            return note("A public page does not show the training rows of somebody's own questions.")
+        if engines.settings.public and shown.adapter and shown.adapter.dataset not in SHOWN_TO_ALL:
+            return note("A public page does not show the training rows of somebody's own or disputed questions.")
         result = neighbours(shown.answer.question, shown.folder)
         shown.probes[TITLE] = result.sentences
         return view(result)

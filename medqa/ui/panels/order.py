@@ -15,8 +15,8 @@ TITLE = "Would it hold if the options moved?"
 
 def panel(asked: gr.State, engines: Engines) -> Reset:
     def work(shown: Asked, tell: Tell, many: bool) -> str:
-        engine = engines.of(shown.answer.base)
-        result = order(engine, shown.answer.question, shown.folder, tell=tell, many=many)
+        engine, answer = engines.of(shown.answer.base), shown.answer
+        result = order(engine, answer.question, shown.folder, tell=tell, many=many, answer=answer)
         shown.probes[TITLE] = result.sentences
         return view(result)
 

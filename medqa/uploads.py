@@ -1,0 +1,97 @@
+"""Files of questions that people upload, kept beside the runs under what they hold. Knows no page."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from medqa.datasets import load_parts
+from medqa.datasets.rows import Loaded
+from medqa.settings import Settings
+
+# The folder has room for so many of the largest files.
+LARGEST_FILES = 20
+# Of two visitors with the same file one waits until it is kept, and of two with the last room one is refused.
+_one_at_a_time = threading.Lock()
+
+
+class UploadError(ValueError):
+    """A file that can't be kept; the message is a sentence that names it, says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """`name`: its file in the folder. A run is trained on `train` and measured on `held_out`, which may be empty."""
+
+    name: str
+    train: Loaded
+    held_out: Loaded
+
+
+def kept(settings: Settings) -> list[Path]:
+    # Those being written end in .part.
+    return [path for path in _folder(settings).glob("*") if path.suffix != ".part"]
+
+
+def located(dataset: str, settings: Settings) -> str:
+    """The path of the upload that is kept under this name; any other data set as it is."""
+    return next((str(path) for path in kept(settings) if path.name == dataset), dataset)
+
+
+def keep(source: Path, settings: Settings, cop_base: int | None = None, most_questions: int | None = None) -> Upload:
+    """Keep a copy, so that a run can be resumed when the file itself is gone, but only of what a run can be made from.
+
+    `cop_base`: how numeric keys count, as in `datasets.load`. Raises UploadError, and DatasetError naming the file.
+    """
+    try:
+        _check_size(source, settings)
+        train, held_out = load_parts(source, cop_base)
+        if most_questions is not None and len(train.questions) > most_questions:
+            raise UploadError(
+                f"{source.name} has {len(train.questions):,} questions to train on; on this public page there can be "
+                f"at most {most_questions:,}. Upload fewer rows."
+            )
+        return Upload(_copy(source, settings), train, held_out)
+    except OSError as error:
+        raise UploadError(f"{source.name} can't be kept on the server: {error.strerror}.") from error
+
+
+def _check_size(source: Path, settings: Settings) -> None:
+    if source.stat().st_size > settings.max_upload_megabytes * 2**20:
+        raise UploadError(f"{source.name} is larger than {settings.max_upload_megabytes} MB. Upload fewer rows.")
+
+
+def _copy(source: Path, settings: Settings) -> str:
+    """The name of the kept file. One that is there stays untouched: a run may be reading it."""
+    folder = _folder(settings)
+    with source.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    file = folder / f"{digest}{source.suffix.lower()}"
+    part = file.with_name(f"{file.name}.part")
+    with _one_at_a_time:
+        if file.exists():
+            return file.name
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_room(source, settings)
+        try:
+            shutil.copyfile(source, part)
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+    return file.name
+
+
+def _check_room(source: Path, settings: Settings) -> None:
+    room = LARGEST_FILES * settings.max_upload_megabytes
+    if sum(path.stat().st_size for path in [source, *kept(settings)]) > room * 2**20:
+        raise UploadError(
+            f"{source.name} can't be kept: the server's folder of uploads is full ({room:,} MB). Whoever runs this "
+            f"MedQA can delete those from {_folder(settings).name} in the folder of runs that no run needs any more."
+        )
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.runs / ".uploads"
