@@ -22,7 +22,7 @@ from medqa.probes.neighbours import neighbours
 from medqa.probes.order import order
 from medqa.probes.what_if import what_if
 from medqa.probes.why_not import why_not
-from medqa.question import LETTERS, Question, QuestionError
+from medqa.question import LETTERS, Answer, Question, QuestionError
 from medqa.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,11 +54,19 @@ class Asking:
     def base(self) -> str:
         return self.adapter.base if self.adapter else self.settings.base_model
 
-    @cached_property
+    @property
     def engine(self) -> Engine:
+        return self._answered[0]
+
+    @property
+    def answer(self) -> Answer:
+        """As `ask` gives it, so that no probe speaks of another."""
+        return self._answered[1]
+
+    @cached_property
+    def _answered(self) -> tuple[Engine, Answer]:
         engine = engine_on(self.base, self.settings)
-        engine.score(self.question, self.folder)  # raises QuestionError when it is too long, as `ask` does
-        return engine
+        return engine, engine.score(self.question, self.folder)  # raises QuestionError when it is too long
 
 
 # A result with `sentences`, and texts to show under them.
@@ -134,11 +142,12 @@ def plain(value: Any) -> dict[str, Any]:
 
 
 def _order(asking: Asking) -> Found:
-    return order(asking.engine, asking.question, asking.folder, tell=asking.tell, many=asking.chosen.many), ()
+    many = asking.chosen.many
+    return order(asking.engine, asking.question, asking.folder, tell=asking.tell, many=many, answer=asking.answer), ()
 
 
 def _findings(asking: Asking) -> Found:
-    return findings(asking.engine, asking.question, asking.folder, tell=asking.tell), ()
+    return findings(asking.engine, asking.question, asking.folder, tell=asking.tell, answer=asking.answer), ()
 
 
 def _what_if(asking: Asking) -> Found:
@@ -170,13 +179,13 @@ def _why_not(asking: Asking) -> Found:
     if letter is not None and (len(letter) != 1 or letter.upper() not in letters):
         raise QuestionError(f"There is no option {letter}; the question has {letters[0]} to {letters[-1]}.")
     option = None if letter is None else letters.index(letter.upper())
-    result = why_not(asking.engine, question, asking.folder, option, tell=asking.tell)
+    result = why_not(asking.engine, question, asking.folder, option, tell=asking.tell, answer=asking.answer)
     defended = zip(range(len(letters)), result.defences, strict=False)
     return result, tuple(f"Made to defend {question.named(i)}, it writes:\n{text.text}" for i, text in defended)
 
 
 def _explanation(asking: Asking) -> Found:
-    return explanation(asking.engine, asking.question, asking.folder, tell=asking.tell), ()
+    return explanation(asking.engine, asking.question, asking.folder, tell=asking.tell, answer=asking.answer), ()
 
 
 def _neighbours(asking: Asking) -> Found:

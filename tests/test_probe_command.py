@@ -2,6 +2,7 @@ import io
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,26 @@ def test_every_probe_says_as_text_the_sentences_it_gives_as_json(probe, argument
 
 
 @pytest.mark.model
+def test_of_the_question_as_asked_every_probe_has_the_very_figures_that_ask_gives(probe, capsys, monkeypatch):
+    from medqa.engine import Engine
+
+    in_a_batch = Engine.score_many
+
+    def rounded_otherwise(*arguments, **named):
+        for i, scores in in_a_batch(*arguments, **named):
+            yield i, (scores[0] + 0.1, *scores[1:])
+
+    monkeypatch.setattr(Engine, "score_many", rounded_otherwise)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(ASKED))
+    assert main(["ask", "--json"]) == 0
+    asked = list(json.loads(capsys.readouterr().out)["probabilities"].values())
+    assert json.loads(probe("order", "--json")[1])["probabilities"][0] == asked
+    assert json.loads(probe("findings", "--json")[1])["whole"]["probabilities"] == asked
+    assert json.loads(probe("why-not", "--json")[1])["findings"]["whole"]["probabilities"] == asked
+    assert json.loads(probe("explanation", "--json")[1])["without"]["probabilities"] == asked
+
+
+@pytest.mark.model
 def test_more_orders_are_tried_on_demand(probe):
     assert len(json.loads(probe("order", "--json")[1])["orders"]) == 3
     assert len(json.loads(probe("order", "--many", "--json")[1])["orders"]) == 6
@@ -98,7 +119,8 @@ def test_any_option_can_be_asked_about_and_is_defended(probe):
 
 @pytest.mark.model
 def test_two_adapters_or_adapter_and_base_are_compared(probe, tiny_base):
-    assert json.loads(probe("compare", "--adapter", "tiny-1", "--json")[1])["names"] == ["tiny-1", f"{tiny_base} alone"]
+    told = json.loads(probe("compare", "--adapter", "tiny-1", "--json")[1])["names"]
+    assert told == ["tiny-1", f"{Path(tiny_base).name} alone"]
     _, out, _ = probe("compare", "--adapter", "tiny-1", "--other", "tiny-2", "--explain")
     assert "No option's probability differs" in out  # the two hold the same weights
     assert "tiny-1 explains:\n" in out and "tiny-2 explains:\n" in out

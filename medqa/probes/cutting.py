@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
-from medqa.probes.spans import AGE, CLAUSE, PARAGRAPH, SENTENCE, Span, clauses, parting, sentences
+from medqa.probes.denials import DENIES, denied_lists
+from medqa.probes.spans import (
+    AGE,
+    CLAUSE,
+    COMMA,
+    CONJUNCTION,
+    PARAGRAPH,
+    SENTENCE,
+    Span,
+    clauses,
+    parting,
+    sentences,
+)
 
 FINDING = "finding"
-# "He denies", "Serum:": stays as long as something of its list does, for "chills" alone would say the opposite.
+# "He denies", "no", "Serum:": stays as long as something of its list does, for "chills" alone would say the opposite.
 LEAD = "lead"
 # What is asked is never left out: without it the options answer nothing, and the change would be no finding's doing.
 ASKED = "asked"
@@ -52,7 +63,7 @@ class Cut:
     def gone(self, off: Collection[int]) -> list[bool]:
         """Which pieces leave with these findings: a lead goes when its whole list does."""
         gone = [number in off for _, number in self.numbered()]
-        for i, piece in enumerate(self.pieces):
+        for i, piece in reversed([*enumerate(self.pieces)]):  # a lead may govern leads
             if piece.kind == LEAD:
                 gone[i] = all(gone[i + 1 : i + 1 + piece.governs])
         return gone
@@ -84,28 +95,39 @@ def _capitalised(text: str) -> str:
 _HEADING_WORDS = 8
 _HEADING = re.compile(r"(?P<lead>[^:\d]+:)\s+(?!positive|negative|normal|absent|present)(?=[^\s\d<>≥≤])")
 _OPENS_LIST = re.compile(
-    r"(?P<lead>(?:[\w’'-]+,?\s+){0,6}?(?:"
+    r"(?P<lead>with(?!.*\b(?:is|are|was|were|has|have|had)\b)|(?:[\w’'-]+,?\s+){0,6}?(?:"
     r"(?:presents?|presented|comes|came|complains|(?:is|was) (?:brought|admitted|referred))(?:\s+[\w’'-]+){0,9}?"
-    r"\s+(?:with|because of|complaining of|of|for)"
-    r"|(?:has|had|have)(?:\s+[\w’'-]+){0,4}?\s+history\s+of"
-    r"|(?:is|are|was|were)\s+(?:significant|notable|remarkable|relevant|positive|negative|known)\s+for"
-    r"|(?:denie[sd]|report(?:s|ed)|shows?|showed|reveals?|revealed)(?:\s+(?:any|no))?(?:\s+history of)?"
-    r"|(?:does|do|did|is|are|was|were|has|have|had)\s+(?:not|never|no)"
-    r"|includes?|included|takes|feels|is|are|was|were|(?:has|had|have)(?:\s+been)?|appears|no|without))\s+(?=[^\d\s<>≥≤])",
+    r"\s+(?:with|because of|due to|complaining of|of|for)"
+    r"|(?:has|had|have)(?:\s+(?!no\b)[\w’'-]+){0,4}?\s+history\s+of"
+    r"|(?:is|are|was|were)\s+(?:significant|notable|remarkable|relevant|positive|known)\s+for"
+    r"|(?:endorse[sd]|report(?:s|ed)|shows?|showed|reveals?|revealed)(?:\s+any)?(?:\s+history of)?"
+    r"|(?:is|are|was|were)(?:\s+\w+ly)?\s+taking"
+    r"|includes?|included|takes|feels|is|are|was|were|(?:has|had|have)(?:\s+been)?(?!\s+(?:not|never)\b)|appears))"
+    r"\s+(?=[^\d\s<>≥≤])",
     re.I,
 )
-_DENIES = re.compile(r"\b(?:not|never|denie[sd]|no|without)\b", re.I)
+# "has not had a cough but several friends were ill": what comes next is not said of "has".
+_SAYS_NOT = re.compile(r"\b(?:(?:has|have|had|does|do|did|can|could|will)\s+(?:not|never)|cannot|\w+n['’]t)\b", re.I)
+# What follows no lead: "that …", "never during rest", "not to place".
+_APART = re.compile(
+    r"(?:that|which|who|whose|never|not\s+(?!\w+(?:ed|en|er|ent|ant|al|ar|ic|id|ous|ive|ful|able|ible|ing|ly|y)\b))\b",
+    re.I,
+)
+_WITH = re.compile(r"with(?:out)?\b", re.I)
+_THINGS = re.compile(r"(?:no|the|his|her|their|its|this|these)\b", re.I)
+_IS = re.compile(r"(?<!there )\b(?:is|are|was|were|been|appears|feels)$", re.I)
 _QUESTION_WORD = re.compile(r"\b(?:which|what|who|whom|when|where|why|how)\b", re.I)
 
 
 @dataclass(frozen=True)
 class _Mark:
-    """A piece before its glue is known."""
+    """A piece before its glue is known. `ends`: a list."""
 
     span: Span
     kind: str = FINDING
     governs: int = 0
     parts: int | None = None
+    ends: bool = False
 
 
 def cut(stem: str) -> Cut:
@@ -126,45 +148,96 @@ def cut(stem: str) -> Cut:
 def _piece(stem: str, mark: _Mark, following: int) -> Piece:
     start, end = mark.span
     glue = stem[end:following]
-    return Piece(stem[start:end], glue, parting(glue) if mark.parts is None else mark.parts, mark.kind, mark.governs)
+    parts = parting(glue) if mark.parts is None else mark.parts
+    # "fever, or chills, although …" without its chills is "fever, although …".
+    parts = CONJUNCTION if mark.ends and parts == COMMA else parts
+    return Piece(stem[start:end], glue, parts, mark.kind, mark.governs)
 
 
 def _asked(stem: str, spans: list[Span]) -> list[_Mark]:
     """The sentence that asks. What stands before its question word is a finding: "If he is allergic, which …?"."""
     words = (i for i, span in enumerate(spans) if _QUESTION_WORD.search(stem[slice(*span)]))
     first = next(words, len(spans) - 1 if AGE.match(stem, spans[0][0]) else 0)
-    return [*map(_Mark, spans[:first]), _Mark((spans[first][0], spans[-1][1]), ASKED)]
+    findings = [mark for unit in _units(stem, spans[:first]) for mark in unit]
+    return [*findings, _Mark((spans[first][0], spans[-1][1]), ASKED)]
 
 
 def _led(stem: str, spans: list[Span]) -> list[_Mark]:
     """Set apart what opens a list: "He denies | fever | chills"."""
-    starts = _starts(stem, spans)
-    marks = []
-    for first, end in zip(starts, [*starts[1:], len(spans)], strict=True):
-        start, stop = spans[first]
-        lead = _lead(stem[start:stop], end - first)
-        items = [_Mark(span) for span in spans[first:end]]
-        if lead:
-            marks.append(_Mark((start, start + lead.end("lead")), LEAD, len(items)))
-            items[0] = _Mark((start + lead.end(), stop))
-        marks += items
+    marks: list[_Mark] = []
+    for run in _runs(stem, _units(stem, spans)):
+        denied = bool(marks) and bool(DENIES.search(stem, marks[0].span[0], marks[-1].span[1]))
+        marks += _opened(stem, run, denied)
+        marks[-1] = replace(marks[-1], ends=len(run) > 1 or len(run[0]) > 1)
     return marks
 
 
-def _starts(stem: str, spans: list[Span]) -> list[int]:
-    """Which begin a clause of their own. "He does not smoke, drinks, or uses drugs" denies all three: one clause."""
-    denied = -1
-    if any(re.search(r"\bn?or\b", stem[a[1] : b[0]]) for a, b in pairwise(spans)):
-        denied = next((i for i, span in enumerate(spans) if _DENIES.search(stem[slice(*span)])), -1)
-    own = [i for i, span in enumerate(spans) if i == 0 or CLAUSE.match(stem[slice(*span)])]
-    return [i for i in own if denied < 0 or i <= denied]
+# What is left out by itself: one finding, or the lead of a denied list with its items.
+_Unit = list[_Mark]
 
 
-def _lead(text: str, items: int) -> re.Match | None:
-    if items == 1:
-        return None
+def _units(stem: str, spans: list[Span]) -> Iterator[_Unit]:
+    lists, i = {found.first: found for found in denied_lists(stem, spans)}, 0
+    while i < len(spans):
+        found = lists.get(i)
+        items = [_Mark(span) for span in (found.items if found else spans[i : i + 1])]
+        if found and found.before:
+            yield [_Mark(found.before)]
+        yield [_Mark(found.lead, LEAD, len(items)), *items] if found and found.lead else items
+        i = found.end if found else i + 1
+
+
+def _runs(stem: str, units: Iterable[_Unit]) -> Iterator[list[_Unit]]:
+    """Units that may share a lead. "He smokes, drinks, and has a cough": three runs."""
+    run: list[_Unit] = []
+    for unit in units:
+        if run and not _goes_on(_text(stem, run[0]), _text(stem, run[-1]), _text(stem, unit)):
+            yield run
+            run = []
+        run.append(unit)
+    if run:
+        yield run
+
+
+def _goes_on(opens: str, last: str, text: str) -> bool:
+    if CLAUSE.match(text) or _APART.match(text) or _SAYS_NOT.search(last):
+        return False
+    lead = None if _heading(opens) else _opening(opens)
+    # Neither "shows with no …" nor "the abdomen is no …".
+    return not lead or not (_WITH.match(text) or (_THINGS.match(text) and _IS.search(lead["lead"])))
+
+
+def _opened(stem: str, run: list[_Unit], after_denial: bool) -> list[_Mark]:
+    """A run behind its lead, where it has one."""
+    marks = [mark for unit in run for mark in unit]
+    (start, stop), end = marks[0].span, marks[-1].span[1]
+    lead = _lead(stem[start:stop]) if len(run) > 1 else None
+    if lead and lead.end() < stop - start:
+        inside = replace(marks[0], span=(start + lead.end(), stop))
+        return [_Mark((start, start + lead.end("lead")), LEAD, len(marks)), inside, *marks[1:]]
+    # "He denies fever but developed pain, redness, and swelling": without the pain the others would seem denied.
+    if after_denial and len(run) == len(marks) > 1 and not re.search(r"\d", stem[stop:end]):
+        return [_Mark((start, end))]
+    return marks
+
+
+def _text(stem: str, unit: _Unit) -> str:
+    return stem[unit[0].span[0] : unit[-1].span[1]]
+
+
+def _lead(text: str) -> re.Match | None:
+    return _heading(text) or _opening(text)
+
+
+def _opening(text: str) -> re.Match | None:
+    """None that denies: it would deny what comes after its own list, too."""
+    found = _OPENS_LIST.match(text)
+    return None if found and DENIES.search(found["lead"]) else found
+
+
+def _heading(text: str) -> re.Match | None:
     heading = _HEADING.match(text)
-    return heading if heading and len(heading["lead"].split()) <= _HEADING_WORDS else _OPENS_LIST.match(text)
+    return heading if heading and len(heading["lead"].split()) <= _HEADING_WORDS else None
 
 
 def _headed(pieces: list[Piece]) -> Iterator[Piece]:

@@ -55,8 +55,17 @@ class Findings:
 
     @property
     def deciding(self) -> tuple[int, ...]:
-        """The findings without which the model chooses another option."""
+        """The findings without which the model chooses another option, for more than noise."""
+        return tuple(i for i in self._changing if self._loss(i) >= SLIGHT)
+
+    @property
+    def _changing(self) -> tuple[int, ...]:
         return tuple(i for i, answer in enumerate(self.left_out) if answer.index != self.chosen)
+
+    def _loss(self, i: int) -> float:
+        """Of the choice against what is chosen without this finding, in nats."""
+        instead = self.left_out[i].index
+        return log_odds(self.whole, self.chosen, instead) - log_odds(self.left_out[i], self.chosen, instead)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -78,8 +87,10 @@ class Findings:
         return f"“{text}” has the most influence on the score: {signed(moved)}, {way} {LETTERS[self.chosen]}."
 
     def _decides(self) -> str:
-        if not self.deciding:
+        if not self._changing:
             return "The choice stays the same whichever finding is left out."
+        if not self.deciding:
+            return "No finding decides: where the choice changes without one, the two options were about equal before."
         without = [
             f"“{self.cut.findings[i]}” ({LETTERS[self.left_out[i].index]} instead)"
             for i in self.deciding[:NAMED_AT_MOST]
@@ -89,10 +100,20 @@ class Findings:
         return f"The choice changes without {' or without '.join(without)}{rest}."
 
 
-def findings(engine: Engine, question: Question, adapter: Path | None = None, *, tell: Tell = unheard) -> Findings:
+def findings(
+    engine: Engine,
+    question: Question,
+    adapter: Path | None = None,
+    *,
+    tell: Tell = unheard,
+    answer: Answer | None = None,
+) -> Findings:
+    """`answer`: the card's, where it is there already. Scored again among others, a near tie may turn."""
     pieces = cut(question.stem)
-    variants = [question, *(without(question, {i}) for i in range(len(pieces.findings)))]
-    whole, *left_out = answers(engine, variants, adapter, tell)
+    variants = [without(question, {i}) for i in range(len(pieces.findings))]
+    asked = [] if answer else [question]
+    scored = answers(engine, [*asked, *variants], adapter, tell)
+    whole, *left_out = [answer, *scored] if answer else scored
     return Findings(pieces, whole, tuple(left_out))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from medqa.probes import Tell, unheard
 from medqa.probes.scoring import answers
-from medqa.question import LETTERS, Question, percent_text
+from medqa.question import LETTERS, Answer, Question, percent_text
 
 if TYPE_CHECKING:
     from medqa.engine import Engine
@@ -99,15 +99,24 @@ class Order:
 
 
 def order(
-    engine: Engine, question: Question, adapter: Path | None = None, *, tell: Tell = unheard, many: bool = False
+    engine: Engine,
+    question: Question,
+    adapter: Path | None = None,
+    *,
+    tell: Tell = unheard,
+    many: bool = False,
+    answer: Answer | None = None,
 ) -> Order:
-    """All rotations of the options; `many`: up to 24 permutations, all where there are no more."""
+    """All rotations of the options; `many`: up to 24 permutations, all where there are no more.
+
+    `answer`: the card's to the order asked, where it is there already. Scored again among others, a near tie may turn.
+    """
     orders = arrangements(len(question.options), many)
-    moved = [rearranged(question, places) for places in orders]
-    scored = answers(engine, moved, adapter, tell)
+    known = [answer] if answer else []
+    moved = [rearranged(question, places) for places in orders[len(known) :]]
     shares = []
-    for places, answer in zip(orders, scored, strict=True):
-        by_original = dict(zip(places, answer.probabilities, strict=True))
+    for places, scored in zip(orders, known + answers(engine, moved, adapter, tell), strict=True):
+        by_original = dict(zip(places, scored.probabilities, strict=True))
         shares.append(tuple(by_original[i] for i in range(len(places))))
     return Order(question, tuple(orders), tuple(shares))
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 # How much what stands between two pieces parts them.
-WORD, COMMA, CONJUNCTION, SEMICOLON, SENTENCE, LINE, PARAGRAPH = range(7)
+WORD, COMMA, CONJUNCTION, CONTRAST, SEMICOLON, SENTENCE, LINE, PARAGRAPH = range(8)
 Span = tuple[int, int]
 
 # Sentences
@@ -74,26 +74,32 @@ _PRESENTS = re.compile(
     r"(?<! and)(?<! but)\s+"
     r"(?=(?:presents|presented|comes|came|complains|complained|(?:is|was) (?:brought|admitted|referred))\b)"
 )
-_VERB = (
+VERB = (
     r"(?:is|are|was|were|has|have|had|does|do|did|will|can|cannot|denie[sd]|reports?|reported|states?|stated|note[sd]|"
     r"says|said|takes?|took|drinks?|drank|smokes?|smoked|works?|worked|lives|appears?|appeared|shows?|showed|"
-    r"reveals?|revealed|demonstrates?|measures?|feels?|complains?|complained|describes?|described|refuse[sd]|presents?|presented|recalls?|admits?|begins|began)"
+    r"reveals?|revealed|demonstrates?|measures?|feels?|complains?|complained|describes?|described|endorse[sd]|refuse[sd]|"
+    r"presents?|presented|recalls?|admits?|begins|began|underwent|seems?|seemed|remains?|remained|claims|\w+n['’]t)"
 )
-# "… and has not improved", "pulse is 90/min": the start of a clause of its own, not an item of a list.
-CLAUSE = re.compile(
-    r"(?:he|she|they|it|there|although|though|because|since|while|when|if|despite|lasting|radiating|accompanied|followed|"
-    rf"associated)\b|(?:[\w’'-]+\s+){{0,3}}?{_VERB}\b(?!-)",
-    re.I,
-)
+_SUBJECT = rf"(?:(?!(?:that|which|who|when|but|{VERB})\b)[\w’'-]+\s+)"
+# With these a clause begins, whatever verb follows.
+BEGINS_CLAUSE = r"(?:he|she|they|it|there|you|although|though|because|since|while|when|if|despite|so|yet|however)\b"
+_STATES = rf"{BEGINS_CLAUSE}|{_SUBJECT}{{0,6}}?{VERB}\b(?!-)|\w+(?:s|ed)\s+that\s+(?:he|she|they|it|the|his|her)\b"
+# "… and has not improved", "pulse is 90/min": a statement of its own, not an item of a list.
+STATES = re.compile(_STATES, re.I)
+CLAUSE = re.compile(rf"(?:lasting|radiating|accompanied|followed|associated)\b|{_STATES}", re.I)
 _GLUE = re.compile(
     r"\s*[;,]\s+(?:(?:and|or|but|nor|as well as)\s+)?"
-    rf"|\s+(?:and|but)\s+(?=(?:he|she|they|it|there|no|{_VERB})\s)"
+    rf"|\s+(?:and|but)\s+(?=(?:he|she|they|it|there|no|{VERB})\s)"
 )  # fmt: skip
-_CONJOINED = re.compile(r"\b(?:and|or|but|nor|as well as)\s+$")
+_CONJOINED = re.compile(r"\b(?:and|or|nor|as well as)\s+$")
+_CONTRASTED = re.compile(r"\bbut\s+$")
 _LAST_TWO = re.compile(r"[\w’'-]+(?: [\w’'-]+)?(?P<glue> (?:and|or) )[\w’'-]+(?: [\w’'-]+){0,2}$")
-_RELATIVE = re.compile(r"(?:which|who|whose|whom|including|such as|especially)\b")
+_RELATIVE = re.compile(
+    r"(?:(?:for|in|to|with|by|from|on|at|during|after|(?:\w+\s+)?of)\s+wh(?:ich|om)|which|who|whose|whom|including|"
+    r"such as|especially|except|besides|other than|apart from|aside from)\b"
+)
 _ONE_ADJECTIVE = re.compile(r"(?:^|\s)(?:an?|the|his|her|their|some|this)\s+[\w-]+$", re.I)
-_ANY_VERB = re.compile(rf"\b(?:{_VERB}|\w{{3,}}ed)\b(?!-)", re.I)
+_ANY_VERB = re.compile(rf"\b(?:{VERB}|\w{{3,}}ed)\b(?!-)", re.I)
 _INTRODUCES = re.compile(
     r"(?:on|in|at|upon|during|after|since|for|over|about|by|however|additionally|furthermore|moreover|otherwise|"
     r"today|now|recently|currently|then|subsequently|overall|finally)\b",
@@ -165,4 +171,6 @@ def parting(glue: str) -> int:
     """How much glue within a sentence parts."""
     if ";" in glue or ":" in glue:
         return SEMICOLON
+    if _CONTRASTED.search(glue):
+        return CONTRAST
     return CONJUNCTION if _CONJOINED.search(glue) else COMMA if "," in glue else WORD

@@ -101,14 +101,16 @@ def why_not(
     option: int | None = None,
     *,
     tell: Tell = unheard,
+    answer: Answer | None = None,
     scored: Findings | None = None,
     defended: Sequence[Explanation] | None = None,
 ) -> WhyNot:
-    """`option`: the runner-up when None. `scored`, `defended`: what is there already; () for no defences.
+    """`option`: the runner-up when None. `answer` (the card's), `scored`, `defended`: what is there already; () for no
+    defences.
 
     Raises QuestionError when the option is the model's own choice.
     """
-    scored = scored or findings(engine, question, adapter, tell=tell)
+    scored = scored or findings(engine, question, adapter, tell=tell, answer=answer)
     option = scored.runner_up if option is None else option
     if option == scored.chosen:
         raise QuestionError(f"{question.named(option)} is what the model chose. Ask about another option.")

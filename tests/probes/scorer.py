@@ -5,13 +5,15 @@ from types import SimpleNamespace
 
 
 class Scorer:
-    """`rule(question)` gives the log-probability of each option."""
+    """`rule(question)` gives the log-probability of each option. `scored` is what was asked of it."""
 
     def __init__(self, rule):
         self.rule = rule
         self.loaded = SimpleNamespace(name="a rule")
+        self.scored = []
 
     def score_many(self, questions, adapter, tokens_per_batch, given=()):
+        self.scored += questions
         for i in reversed(range(len(questions))):  # an engine answers the longest first
             yield i, self.rule(questions[i])
 

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -105,7 +106,7 @@ def test_a_real_adapter_and_its_base_are_compared_by_what_each_answers_alone(loa
     engine = Engine(loaded, max_explanation_tokens=6)
     adapter = adapters.read("one", make_adapter(tmp_path / "one", seed=1))
     found = compare(side(engine, adapter), side(engine, None), QUESTION, explanations=True)
-    assert found.names == ("one", f"{loaded.name} alone")
+    assert found.names == ("one", f"{Path(loaded.name).name} alone")
     for answer, explanation, folder in zip(found.answers, found.explanations, (adapter.folder, None), strict=True):
         alone = engine.score(QUESTION, folder)
         assert answer.log_probabilities == pytest.approx(alone.log_probabilities, abs=1e-4)

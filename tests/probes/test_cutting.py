@@ -1,4 +1,6 @@
 import json
+import re
+from itertools import chain, combinations
 
 import pytest
 
@@ -86,6 +88,115 @@ def test_what_was_denied_stays_denied_until_all_of_it_is_left_out():
     assert "cough. His temperature" in left(VIGNETTE, "chest", "vomiting", "weight")
     habits = "He does not smoke, drinks, or uses drugs. Why?"  # as real vignettes have it
     assert left(habits, "smoke") == "He does not drinks, or uses drugs. Why?"
+
+
+DENIALS = [
+    # sentence, denial, what it denies
+    ("A 50-year-old man has cough but no fever, chills, or weight loss", "no", ("fever", "chills", "weight loss")),
+    (
+        "Examination shows a soft abdomen with no tenderness, guarding, or rebound",
+        "no",
+        ("tenderness", "guarding", "rebound"),
+    ),
+    ("His lungs are clear, with no wheezes, rales, or rhonchi", "no", ("wheezes", "rales", "rhonchi")),
+    ("She has chest pain without fever, cough, or rash", "without", ("fever", "cough", "rash")),
+    ("There is no family history of gout, stroke, or cancer", "no family history of", ("gout", "stroke", "cancer")),
+    ("He has no personal history of gout, stroke, or cancer", "no personal history of", ("gout", "stroke", "cancer")),
+    ("His skin is free of rash, scars, and ulcers", "free of", ("rash", "scars", "ulcers")),
+    ("Her urine is negative for glucose, blood, and nitrite", "negative for", ("glucose", "blood", "nitrite")),
+    ("There is absence of pallor, icterus, or edema", "absence of", ("pallor", "icterus", "edema")),
+    ("The patient lacks insight, appetite, or sleep", "lacks", ("insight", "appetite", "sleep")),
+    ("She uses neither tobacco, alcohol, nor cocaine", "neither", ("tobacco", "alcohol", "cocaine")),
+    ("He denies shortness of breath, cough, and fever", "denies", ("shortness of breath", "cough", "fever")),
+    ("He has not had any fever, vomiting, or rash", "not had any", ("fever", "vomiting", "rash")),
+    ("The pain is not related to meals, posture, or stress", "not related to", ("meals", "posture", "stress")),
+    ("She is not febrile, flushed, or drowsy", "not", ("febrile", "flushed", "drowsy")),
+    ("He cannot sit, speak, or swallow", "cannot", ("sit", "speak", "swallow")),
+    (
+        "She denies nausea, vomiting, or fever, but has pain, itching, and a rash",
+        "denies",
+        ("nausea", "vomiting", "fever"),
+    ),
+    ("He has fever, no cough, wheeze, or sputum, but a rash, and edema", "no", ("cough", "wheeze", "sputum")),
+]
+
+
+@pytest.mark.parametrize(("sentence", "denial", "denied"), DENIALS)
+def test_whatever_is_left_out_nothing_denied_is_left_undenied(sentence, denial, denied):
+    made = cut(f"{sentence}. {ASKS}")
+    numbers = range(len(made.findings))
+    for off in chain.from_iterable(combinations(numbers, size) for size in range(len(made.findings) + 1)):
+        shorter = made.without(off)
+        denials = [found.start() for found in re.finditer(rf"\b{denial}\b", shorter, re.I)]
+        left = [words for words in denied if made.findings.index(words) not in off]
+        assert len(denials) == bool(left)
+        assert all(denials[0] < shorter.index(words) for words in left)
+
+
+@pytest.mark.parametrize(
+    ("stem", "off", "shorter"),
+    [
+        ("A 50-year-old man has cough but no fever, chills, or rash. Why?", "cough",
+         "A 50-year-old man has no fever, chills, or rash. Why?"),
+        ("He has cough but no fever, chills, or rash. Why?", "fever", "He has cough but no chills, or rash. Why?"),
+        ("His lungs are clear, with no wheezes, rales, or rhonchi. Why?", "His lungs",
+         "With no wheezes, rales, or rhonchi. Why?"),
+        ("She has chest pain without fever, cough, or rash. Why?", "fever",
+         "She has chest pain without cough, or rash. Why?"),
+        ("There is no family history of gout, stroke, or cancer. Why?", "gout",
+         "There is no family history of stroke, or cancer. Why?"),
+        ("If he has no fever, chills, or cough, which drug is given?", "fever",
+         "If he has no chills, or cough, which drug is given?"),
+        ("The abdomen is soft, without masses, and bowel sounds are normal. Why?", "The abdomen",
+         "Without masses, and bowel sounds are normal. Why?"),
+        ("He has no fever, but a rash, and edema. Why?", "a rash", "He has no fever, but edema. Why?"),
+        ("He takes no drugs, vitamins, or herbs, although he is ill. Why?", "herbs",
+         "He takes no drugs, vitamins, although he is ill. Why?"),
+    ],
+)  # fmt: skip
+def test_a_sentence_that_denies_reads_well_without_one_of_its_findings(stem, off, shorter):
+    assert left(stem, off) == shorter
+
+
+@pytest.mark.parametrize(
+    "denied",
+    [
+        "He has no fever, chills and cough",  # has he a cough?
+        "There is no change in appetite, sleep, or weight",
+        "There is no swelling of the ankles, knees, or wrists",
+        "She has no motor, sensory, or cranial nerve deficits",
+        "He has lack of energy, poor sleep, and weight gain",
+        "She avoids nuts, milk, and eggs",
+        "He hardly eats, sleeps, or speaks",
+        "He has little appetite, energy, or joy",
+        "He no longer eats, sleeps, or works",
+        "She was not given aspirin, heparin, or warfarin",
+        "He has no fever, nor does he have chills, or cough",
+        "The film rules out fractures, effusion, or air",
+        "His checkup was unremarkable, except for a rash",
+    ],
+)
+def test_what_cannot_be_told_apart_under_a_denial_is_one_finding(denied):
+    assert cut(f"{denied}. {ASKS}").findings == (denied,)
+
+
+def test_what_is_said_after_a_denial_is_not_taken_for_denied():
+    two = "She denies fever, chills, or cough, and she endorses nausea, vomiting, and itching. Why?"
+    assert "or cough, and she endorses vomiting, and itching" in left(two, "nausea")
+    assert left(two, "fever", "chills", "cough") == "She endorses nausea, vomiting, and itching. Why?"
+    assert left("He denies fever, but has pain, and redness. Why?", "pain") == "He denies fever, but has redness. Why?"
+    turns = "He denies fever but developed pain, redness, and swelling"
+    assert cut(f"{turns}. Why?").findings == (turns,)
+    assert left("He has no history of gout, but long fingers. Why?", "no history") == "He has long fingers. Why?"
+    # Without its first finding the others would stand right after what is denied.
+    assert cut("She denies fever but does endorse pain of her hands, knees, and ankles. Why?").findings == (
+        "She denies fever",
+        "does endorse pain of her hands, knees, and ankles",
+    )
+    assert cut("He never had asthma, but several cousins were ill. Why?").findings == (
+        "He never had asthma",
+        "several cousins were ill",
+    )
 
 
 def test_a_heading_goes_when_nothing_is_left_below_it():

@@ -279,6 +279,43 @@ def test_a_finding_without_a_plain_negative_is_refused(stem, finding, reason):
         negation.negated(stem, finding)
 
 
+@pytest.mark.parametrize(
+    ("stem", "finding", "because"),
+    [
+        ("He rarely drinks alcohol.", "He rarely drinks alcohol", "rarely"),
+        ("He rarely drinks alcohol.", "drinks alcohol", "rarely"),
+        ("He has hardly any pain.", "He has hardly any pain", "hardly"),
+        ("He has little appetite.", "He has little appetite", "little"),
+        ("He has a little pain.", "has a little pain", "little"),
+        ("She seldom smokes.", "She seldom smokes", "seldom"),
+        ("She has barely eaten.", "She has barely eaten", "barely"),
+        ("There is scarcely a pulse.", "There is scarcely a pulse", "scarcely"),
+        ("She has few bruises.", "She has few bruises", "few"),
+        ("The reflex is almost absent on one side.", "reflex is almost", "almost"),
+        ("He has lack of energy.", "He has lack of energy", "lack"),
+        ("She lacks insight and has a tremor.", "has a tremor", "lacks"),
+        ("He has failed to thrive.", "He has failed to thrive", "failed"),
+        ("She often feels tired.", "She often feels tired", "often"),
+        ("He occasionally takes aspirin.", "He occasionally takes aspirin", "occasionally"),
+        ("The skin shows several bruises.", "The skin shows several bruises", "several"),
+        ("He does not report fever and chills.", "fever", "not"),
+        ("He never has fever and chills.", "chills", "never"),
+    ],
+)
+def test_what_is_half_a_negative_or_stands_under_one_is_neither_negated_nor_offered(stem, finding, because):
+    with pytest.raises(CannotEdit, match=rf"With “{because}” the negative of “{finding}” would not be plain"):
+        negation.negated(stem, finding)
+    assert negation.findings(stem) == []
+
+
+def test_a_few_days_and_what_another_clause_says_leave_the_negative_plain():
+    lasting = "He has had pain for the past few days"
+    assert negation.negated(f"{lasting}.", lasting).stem == "He has had no pain."
+    stem = "He rarely drinks, but he has a rash."
+    assert negation.findings(stem) == ["he has a rash"]
+    assert negation.negated(stem, "he has a rash").stem == "He rarely drinks, but he has no rash."
+
+
 def test_what_is_offered_can_be_negated_and_neither_the_introduction_nor_the_question_is_offered():
     stem = (
         "A 4-year-old boy with fever and cough comes to the physician because of pain for 2 days. He has a rash. "

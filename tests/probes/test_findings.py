@@ -5,7 +5,7 @@ import pytest
 
 from medqa.probes import Cancelled
 from medqa.probes.findings import LIMIT, findings, without
-from medqa.question import Question
+from medqa.question import Answer, Question
 from tests.probes.scorer import Scorer
 
 STEM = (
@@ -55,6 +55,37 @@ def test_switched_off_together_they_change_the_answer():
         "A 60-year-old man has fatigue, pruritus after bathing. Hemoglobin is 19 g/dL. What is the diagnosis?"
     )
     assert (both.options, without(CASE, set())) == (CASE.options, CASE)
+
+
+# In a batch the question as asked would come out as B: a near tie that rounding turns.
+NEAR_TIE = Answer(CASE, (-1.0, -1.05, -9.0), "a rule")
+
+
+def test_of_the_question_as_asked_it_says_what_the_card_shows():
+    engine = Scorer(lambda q: (-1.1, -1.0, -9.0))
+    found = findings(engine, CASE, answer=NEAR_TIE)
+    assert found.whole is NEAR_TIE
+    assert CASE not in engine.scored and len(engine.scored) == len(found.left_out) == 6
+    assert found.sentences[0].startswith("A) Polycythaemia vera is chosen before B) Carbon monoxide by 0.05")
+    alone = Question("Which vitamin cures scurvy?", ("C", "D"))
+    assert findings(engine, alone, answer=Answer(alone, (-2.0, -1.0), "a rule")).chosen == 1
+
+
+def test_a_choice_that_turns_by_less_than_noise_is_not_laid_to_a_finding():
+    found = findings(Scorer(lambda q: (-1.1, -1.0, -9.0)), CASE, answer=NEAR_TIE)
+    assert found.deciding == ()
+    assert found.sentences[2] == (
+        "No finding decides: where the choice changes without one, the two options were about equal before."
+    )
+    found = findings(Scorer(lambda q: (-1.1, -1.0, -9.0) if "smokes" in q.stem else (-1.2, -1.0, -9.0)), CASE,
+                     answer=NEAR_TIE)  # fmt: skip
+    assert found.influences[4] == pytest.approx(0.25)
+    assert found.deciding == (4,)
+
+
+def test_a_finding_decides_for_a_third_option_too():
+    third = Scorer(lambda q: (-1.0, -2.0, -3.0) if "smokes" in q.stem else (-1.0, -2.0, -0.5))
+    assert findings(third, CASE).deciding == (4,)
 
 
 def test_a_finding_that_speaks_against_the_choice_has_a_negative_influence():

@@ -4,7 +4,7 @@ import pytest
 
 from medqa.probes import Cancelled
 from medqa.probes.order import arrangements, order
-from medqa.question import Question
+from medqa.question import Answer, Question
 from tests.probes.scorer import by_shares
 
 FOUR = Question("Which is in haemoglobin?", ("Iron", "Zinc", "Copper", "Lead"), answer=0)
@@ -77,6 +77,17 @@ def test_the_probabilities_are_those_of_the_original_options_in_every_order():
     found = order(by_shares(content), FOUR, many=True)
     for shares in found.probabilities:
         assert shares == pytest.approx(found.probabilities[0])
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_the_order_asked_has_the_figures_of_the_card(many):
+    card = Answer(FOUR, (-0.5, -0.6, -4.0, -4.0), "a rule")
+    engine = by_shares(place_b)
+    found = order(engine, FOUR, many=many, answer=card)
+    assert found.probabilities[0] == pytest.approx(card.probabilities)
+    assert found.choices[:2] == (0, found.orders[1][1])
+    assert FOUR not in engine.scored and len(engine.scored) == len(found.orders) - 1
+    assert found.sentences[0].startswith("The choice does not hold: A) Iron in ")
 
 
 def test_rotations_put_every_option_once_in_every_place():

@@ -4,7 +4,7 @@ import pytest
 
 from medqa.probes.findings import LIMIT, findings
 from medqa.probes.why_not import ALIKE, WhyNot, defences, why_not
-from medqa.question import Explanation, Question, QuestionError
+from medqa.question import Answer, Explanation, Question, QuestionError
 
 STEM = "A 60-year-old man has splenomegaly. He smokes. He is thirsty. What is the diagnosis?"
 CASE = Question(STEM, ("Polycythaemia vera", "Carbon monoxide", "Dehydration"))
@@ -79,6 +79,14 @@ def test_the_explanation_of_the_choice_is_not_written_twice():
 def test_the_option_chosen_is_refused_in_a_sentence():
     with pytest.raises(QuestionError, match=r"A\) Polycythaemia vera is what the model chose"):
         why_not(Scorer(), CASE, option=0)
+
+
+def test_the_option_refused_is_the_one_the_card_shows():
+    card = Answer(CASE, (-5.0, -4.9, -7.0), "a rule")  # scored among others it would be A
+    found = why_not(Scorer(), CASE, option=0, answer=card, defended=())
+    assert (found.findings.whole, found.margin) == (card, pytest.approx(0.1))
+    with pytest.raises(QuestionError, match=r"B\) Carbon monoxide is what the model chose"):
+        why_not(Scorer(), CASE, option=1, answer=card, defended=())
 
 
 def test_defences_that_differ_in_the_options_names_alone_are_called_alike():

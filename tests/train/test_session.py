@@ -1,6 +1,5 @@
 import json
 import shutil
-import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -134,7 +133,7 @@ def test_plain_peft_loads_the_adapter_and_computes_what_the_engine_computes(fini
         assert not torch.allclose(ours, network(input_ids=ids).logits, atol=0.1)
 
 
-# A run that is killed, resumed, stopped and resumed again, each time in a process of its own
+# A run that is ended at once, resumed, stopped and resumed again, each time in a process of its own
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +153,7 @@ def story(tiny_spec, tmp_path_factory, wait_for, on_one_cpu_thread):
     told.adapter_while_running = run.has_adapter
     told.processes = [process_of(run).pid]
 
-    process_of(run).send_signal(signal.SIGKILL)
+    launch.stop(run, at_once=True)
     told.killed = wait_for(run, lambda seen: seen.status == "interrupted")
 
     launch.resume(run)
@@ -181,7 +180,7 @@ def test_a_second_start_says_who_holds_the_device(story):
     assert not (story.run.folder.parent / "second-1").exists()
 
 
-def test_a_killed_run_is_interrupted_and_can_be_resumed(story):
+def test_a_run_ended_at_once_is_interrupted_and_can_be_resumed(story):
     assert not story.adapter_while_running
     assert story.killed.status == "interrupted"
     assert story.killed.resumable

@@ -15,6 +15,22 @@ NEGATIVE = re.compile(
     r"|un(?:remarkable|responsive|able|aware|affected|changed|eventful|immunized|vaccinated|involved|conscious))\b",
     re.I,
 )
+# "No little pain" and "rarely does not drink" deny nothing.
+HARDLY = re.compile(
+    r"\b(?:hardly|scarcely|barely|rare(?:ly)?|seldom|infrequent(?:ly)?|little|few(?:er)?|less|least|minimal(?:ly)?|almost|nearly"
+    r"|lack\w*|fail(?:s|ed|ing)?|refus(?:e[sd]?|ing)|declin(?:e[sd]?|ing)|avoid\w*|absence|devoid|free (?:of|from)"
+    r"|rul(?:es?|ed) out)\b",
+    re.I,
+)
+# "He often does not drink" is not the opposite of "he often drinks".
+HOW_OFTEN = re.compile(
+    r"\b(?:always|often|usually|frequently|sometimes|occasional(?:ly)?|regularly|generally|typically|mostly|constantly)\b",
+    re.I,
+)
+# Nor "no several bruises" that of "several".
+HOW_MANY = re.compile(r"^both\b|\bboth .* and\b|\b(?:much|many|most|several|multiple|numerous|various)\b", re.I)
+CLAUSE_ENDS = re.compile(r"; |, (?:and|but) (?=\w+ (?:is|are|was|were|has|have|had) )")
+_SENTENCE_OR_CLAUSE = re.compile(rf"[.?!](?=\s|$)|{CLAUSE_ENDS.pattern}")
 DIGITS = re.compile(r"(?<!type )(?<![A-Za-z])\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|few)\b", re.I)
 LATER_CLAUSE = re.compile(
     r"\b(?:that|which|who|whose|when|while|because|since|but|although|if|after|before|until|ago|except|unless|says"
@@ -70,6 +86,7 @@ def negated(stem: str, finding: str) -> Edited:
     found = stem[start:end]
     if NEGATIVE.search(found):
         raise CannotEdit(f"“{found}” is in the negative already. Change it in the text.")
+    _refuse_half_a_negative(stem, start, end)
     if VERB.search(found) or REASON.search(found) or found.casefold().startswith("with "):
         new = _clause(stem, start, end)
     else:
@@ -84,9 +101,7 @@ def findings(stem: str) -> list[str]:
         if NO_FINDING.search(sentence) or sentence.rstrip().endswith("?"):
             continue
         body = sentence.strip().rstrip(".")
-        pieces += [
-            part.strip() for part in re.split(r"; |, (?:and|but) (?=\w+ (?:is|are|was|were|has|have|had) )", body)
-        ]
+        pieces += [part.strip() for part in CLAUSE_ENDS.split(body)]
         for governor in GOVERNS.finditer(body):
             before = body[: governor.start()]
             if governor[0].casefold() == "with " and not PERSON.search(before):
@@ -113,6 +128,19 @@ def _place(stem: str, finding: str) -> tuple[int, int]:
     if len(places) > 1:
         raise CannotEdit(f"“{finding.strip()}” stands in the question {len(places)} times. Give more of its words.")
     return places[0].span()
+
+
+def _refuse_half_a_negative(stem: str, start: int, end: int) -> None:
+    """Some of these words stand beside the finding, and what is put in the negative would come to stand under them."""
+    found = stem[start:end]
+    parted = list(_SENTENCE_OR_CLAUSE.finditer(stem))
+    begins = max((mark.end() for mark in parted if mark.end() <= start), default=0)
+    ends = min((mark.start() for mark in parted if mark.start() >= end), default=len(stem))
+    clause = LASTING.sub("", stem[begins:ends])
+    beside = HARDLY.search(clause) or HOW_OFTEN.search(clause) or NEGATIVE.search(stem, begins, start)
+    unclear = beside or HOW_MANY.search(HISTORY.sub("", LASTING.sub("", found)))
+    if unclear:
+        raise CannotEdit(f"With “{unclear[0]}” the negative of “{found}” would not be plain. Change it in the text.")
 
 
 def _clause(stem: str, start: int, end: int) -> str:
