@@ -20,7 +20,8 @@ from train.reporting import score_certainties
 
 # Splits beside the held-out one that show what fine-tuning does not teach; scored once, at the end.
 CONTROL_SPLITS = {"handbook": ("read", "unknown")}
-CONTROL_QUESTIONS = 200
+# For each question that is held out, of each of them so many at most.
+CONTROL_QUESTIONS = 2
 
 
 def held_out_scores(spec: RunSpec, recorded: Progress, step: int) -> dict:
@@ -49,9 +50,10 @@ def control_scores(
 ) -> tuple[dict, dict[str, trust.Record]]:
     """Of each control split the scores, and how sure the adapter was."""
     scores, certainty = {}, {}
+    most = CONTROL_QUESTIONS * spec.evaluation_questions
     for split in CONTROL_SPLITS.get(spec.dataset, ()):
         available = datasets.load(spec.dataset, split).questions
-        drawn = random.Random(0).sample(available, min(CONTROL_QUESTIONS, len(available)))
+        drawn = random.Random(0).sample(available, min(most, len(available)))
         with torch.inference_mode():
             after = score_certainties(model.get_base_model(), tokenizer, drawn, tokens_per_batch)
             with model.disable_adapter():
