@@ -78,6 +78,8 @@ class Loaded:
     tokenizer: PreTrainedTokenizerBase
     # Where its files lay: on the Hub there may be newer ones by now.
     folder: Path
+    # How many cores a thread computes on while it is `using` the model; None: as many as torch takes.
+    cores: int | None = None
     _with_adapters: PeftModel | None = None
     _attached: OrderedDict[str, Path] = field(default_factory=OrderedDict)
     _on: str | None = None
@@ -88,6 +90,9 @@ class Loaded:
     @contextmanager
     def using(self, adapter: Path | None) -> Iterator[PreTrainedModel]:
         """The causal language model with the adapter of this folder switched on (None: the base alone)."""
+        if self.cores and torch.get_num_threads() != self.cores:
+            # This thread's own number, and what threads yet to come begin with: they come here too.
+            torch.set_num_threads(self.cores)
         with self._turns.mine(), torch.inference_mode():
             if adapter is not None:
                 # Once: a resumed run may replace the adapter at any moment.

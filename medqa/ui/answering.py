@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from medqa.engine import Engine
 
 
+# Up to so many parameters a model computes on one core: the page's threads sleep while they wait (see app.py), and to
+# wake a second one for each of hundreds of small products takes longer than it saves. medqa-nano scores one question in
+# 61 ms instead of 155, twelve in the same time; a model of 27 M gains from the second.
+ON_ONE_CORE = 16_000_000
+
+
 # Each answer is its own, the same question asked again another: pages react to a change of it.
 @dataclass(frozen=True, eq=False)
 class Asked:
@@ -42,6 +48,7 @@ class Engines:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._cores: int | None = None
         # Why the default base model could not be loaded ahead, if so.
         self.failure = ""
         self._ready: dict[str, Engine] = {}
@@ -62,6 +69,8 @@ class Engines:
             return self._ready[base]
 
     def _loaded(self, base: str) -> Engine:
+        import torch
+
         from medqa import device, model
         from medqa.engine import Engine
 
@@ -70,7 +79,11 @@ class Engines:
         except ValueError as error:
             raise ModelError(f"No model can be loaded: {error}") from error
         limits = (self.settings.max_question_tokens, self.settings.max_explanation_tokens)
-        return Engine(model.load(base, chosen), *limits)
+        loaded = model.load(base, chosen)
+        self._cores = self._cores or torch.get_num_threads()
+        small = chosen.torch_name == "cpu" and loaded.base.num_parameters() <= ON_ONE_CORE
+        loaded.cores = 1 if small else self._cores
+        return Engine(loaded, *limits)
 
     def is_ready(self, base: str) -> bool:
         return base in self._ready

@@ -1,14 +1,22 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
+import torch
 
 from medqa import model
 from medqa.base_model import ModelError
 from medqa.settings import Settings
-from medqa.ui import page
+from medqa.ui import answering, page
 from medqa.ui.answering import Engines
 
 pytestmark = pytest.mark.model
+
+
+def cores_in(engine):
+    with engine.loaded.using(None):
+        return torch.get_num_threads()
 
 
 @pytest.fixture
@@ -38,6 +46,25 @@ def test_who_asks_for_a_model_that_is_ready_does_not_wait_for_another_ones_downl
     asking.start()
     asking.join(10)
     assert found == [ready]
+
+
+def test_a_small_model_computes_on_one_core_and_a_larger_one_beside_it_on_all(monkeypatch, loaded, tiny_base, cpu):
+    other = replace(loaded)
+    monkeypatch.setattr(model, "load", lambda name, device: loaded if name == "small" else other)
+    usual = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        engines = Engines(Settings(device="cpu"))
+        small = engines.of("small")
+        monkeypatch.setattr(answering, "ON_ONE_CORE", 0)
+        large = engines.of("large")
+        taken = []
+        for engine in (small, large, small):
+            with ThreadPoolExecutor(1) as another:
+                taken.append((cores_in(engine), another.submit(cores_in, engine).result()))
+        assert taken == [(1, 1), (3, 3), (1, 1)]
+    finally:
+        torch.set_num_threads(usual)
 
 
 def test_two_base_models_stay_ready_and_the_first_one_goes(monkeypatch, loaded):
