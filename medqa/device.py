@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -32,6 +33,17 @@ class Device:
     def badge_of(self, count: int) -> str:
         """Of so many of them together."""
         return f"{count} × {self.badge}" if count > 1 else self.badge
+
+
+def compute_on(cores: int) -> None:
+    """From now on this thread's operations take so many cores; those of other threads as many as before."""
+    if torch.get_num_threads() == cores:
+        return
+    # torch's number is this thread's own, and beside that what threads yet to come begin with: those get theirs back.
+    with ThreadPoolExecutor(1) as fresh:
+        usual = fresh.submit(torch.get_num_threads).result()
+        torch.set_num_threads(cores)
+        fresh.submit(torch.set_num_threads, usual).result()
 
 
 @dataclass(frozen=True)

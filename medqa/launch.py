@@ -133,11 +133,10 @@ def _spawn(run: Run, device_lock: int, devices: int, again: bool = False) -> Non
             os.ftruncate(device_lock, 0)
             os.pwrite(device_lock, run.name.encode(), 0)
             with (run.folder / "process.log").open("ab") as log:
-                process = None
-                if devices == 1:
-                    process = _standby.take(run.folder.resolve(), log.fileno(), run_lock, device_lock)
+                handed_over = log.fileno(), run_lock, device_lock
+                ready = _standby.take(run.folder.resolve(), *handed_over) if devices == 1 else None
                 # Its own session: closing the server's terminal must not take the run with it.
-                process = process or subprocess.Popen(
+                process = ready or subprocess.Popen(
                     command(run, devices),
                     cwd=ROOT,
                     stdin=subprocess.DEVNULL,

@@ -49,7 +49,7 @@ def _ends(process: int) -> bool:
 
 def _opened(run: Run) -> int | None:
     """A descriptor of the process, None where it is not found. Unlike its number, no other process can get it."""
-    recorded = _recorded(run)
+    recorded = recorded_process(run)
     if recorded is None or not hasattr(os, "pidfd_open"):
         return None
     # On several devices the first of their processes speaks, and its launcher holds the lock.
@@ -66,8 +66,8 @@ def _opened(run: Run) -> int | None:
     return None
 
 
-def _recorded(run: Run) -> int | None:
-    """The process that spoke last; None while a resumed one has not: the number of the one before may be another's."""
+def recorded_process(run: Run) -> int | None:
+    """The number of the process that spoke last; None while a resumed one has not, as an old one may be another's."""
     begun = [event for event in EventReader(run).read() if event["event"] in BEGINNINGS]
     number = begun[-1].get("process") if begun else None
     return number if isinstance(number, int) and number > 0 else None

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils.logging import disable_progress_bar
 
 from medqa.base_model import ModelError, locate
-from medqa.device import Device
+from medqa.device import Device, compute_on
 from medqa.turns import Turns
 
 ADAPTERS_ATTACHED = 8
@@ -90,9 +90,8 @@ class Loaded:
     @contextmanager
     def using(self, adapter: Path | None) -> Iterator[PreTrainedModel]:
         """The causal language model with the adapter of this folder switched on (None: the base alone)."""
-        if self.cores and torch.get_num_threads() != self.cores:
-            # This thread's own number, and what threads yet to come begin with: they come here too.
-            torch.set_num_threads(self.cores)
+        if self.cores:
+            compute_on(self.cores)
         with self._turns.mine(), torch.inference_mode():
             if adapter is not None:
                 # Once: a resumed run may replace the adapter at any moment.

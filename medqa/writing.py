@@ -17,6 +17,7 @@ import torch
 from transformers import PreTrainedModel
 
 from medqa.batch import Batch, State, begin
+from medqa.device import compute_on
 from medqa.graphed_batch import GraphedBatch, Graphs
 from medqa.model import Loaded, adapter_key
 from medqa.read_prompts import ReadPrompts
@@ -109,7 +110,9 @@ class Writer:
 
     def _run(self) -> None:
         if self.loaded.is_copied:
-            _keep_to_one_core()
+            # A small model's step is hundreds of tiny operations: handing half of each to a second thread that sleeps
+            # in between takes medqa-nano's step of eight texts from 12 to 20 ms.
+            compute_on(1)
         while True:
             with self._changed:
                 if not self._groups and not self._waiting and not self._closed:
@@ -190,20 +193,6 @@ class _Group:
         for text, token in zip(group.texts, group.tokens, strict=True):
             text.take(token)
         return [group]
-
-
-def _keep_to_one_core() -> None:
-    """This thread computes by itself; the others as before.
-
-    A small model's step is hundreds of tiny operations: handing half of each to a second thread that sleeps in between
-    takes medqa-nano's step of eight texts from 12 to 20 ms.
-    """
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1)
-    # The number is this thread's own, and beside that what threads yet to come begin with.
-    others = threading.Thread(target=torch.set_num_threads, args=(usual,))
-    others.start()
-    others.join()
 
 
 def _apart(group: _Group, error: Exception) -> list[_Group]:

@@ -110,12 +110,8 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
     adapter.change(lambda name: subjects_of(name, settings), adapter, subject, **quiet)
 
     def answer(adapter_name: str, percent: float, shown: int, key_letter: str, about: str, stem_text: str, *texts: str):
-        try:
-            question = asked_question(stem_text, texts[:shown], key_letter, about)
-        except QuestionError as error:
-            yield views.error(str(error)), "", None
-            return
-        yield from answered(settings, engines, adapter_name, question, percent / 100)
+        fields = stem_text, texts[:shown], key_letter, about
+        yield from answered(settings, engines, adapter_name, fields, percent / 100)
 
     ask.click(lambda: list(reset.values()), None, list(reset), queue=False, **quiet).then(
         answer, [adapter, not_sure_below, count, key, subject, stem, *options], [problem, card, asked],
@@ -198,14 +194,16 @@ def answered(
     settings: Settings,
     engines: Engines,
     adapter_name: str,
-    question: Question,
+    fields: tuple[str, Sequence[str], str, str | None],
     not_sure_below: float = 0.0,
 ) -> Iterator[tuple[str, str, Asked | None]]:
     """(problem, card, asked) as they grow: first the options' probabilities, then the explanation piece by piece.
 
-    `asked` is None until the card is complete: probes ask on about what stands there.
+    `fields`: what `asked_question` takes. `asked` is None until the card is complete: probes ask on about what stands
+    there.
     """
     try:
+        question = asked_question(*fields)
         adapter = adapters.named(adapter_name, settings.runs) if adapter_name else None
         base = adapter.base if adapter else settings.base_model
         # The last question's answer must not stand under this one while a slow model reads.

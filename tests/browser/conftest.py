@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from medqa import launch
-from medqa.runs import EventReader, Run
+from medqa import launch, lock_holder
+from medqa.runs import Run
 from medqa.settings import ROOT
 from medqa.spec import PRESETS
 
@@ -81,8 +81,7 @@ class Server:
     def trainers(self, run: str = "*") -> list[int]:
         """The process ids of the training processes at work in this runs folder, or on one run."""
         at_work = [found for path in self.runs.glob(f"{run}/events.jsonl") if (found := Run(path.parent)).alive]
-        begun = [[e for e in EventReader(found).read() if e["event"] == "started"] for found in at_work]
-        return [events[-1]["process"] for events in begun if events]
+        return [process for process in map(lock_holder.recorded_process, at_work) if process]
 
     def end_trainers(self) -> None:
         until = time.monotonic() + 10

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from medqa import adapters, launch, runs
+from medqa import adapters, launch, lock_holder, runs
 from medqa.runs import Run, RunError
 from medqa.spec import ALL_LINEAR
 from tests.train.in_process import go_on, new_run, train_here
@@ -32,8 +32,7 @@ def numbers(events):
 
 
 def process_of(run):
-    begun = [event for event in runs.progress_of(run).messages if event["event"] == "started"]
-    return psutil.Process(begun[-1]["process"])
+    return psutil.Process(lock_holder.recorded_process(run))
 
 
 @pytest.fixture
