@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from medqa.lean_decoder import LeanDecoder
 from medqa.read_prompts import ReadPrompts
 
 # What a network has read of one text: each layer's keys and values, both [1, heads, tokens, dimension].
@@ -28,7 +30,8 @@ class Batch:
 
     needs_network = True
 
-    def __init__(self, states: Sequence[State]) -> None:
+    def __init__(self, states: Sequence[State], lean: LeanDecoder | None = None) -> None:
+        self._lean = lean
         self.lengths = [length_of(state) for state in states]
         self.columns = max(self.lengths)
         device = states[0][0][0].device
@@ -38,6 +41,8 @@ class Batch:
         starts = self.columns - self._positions
         self._mask = torch.arange(self.columns + ROOM, device=device) >= starts
         self._ragged = min(self.lengths) < self.columns
+        if lean and self._ragged:
+            self._bias = torch.zeros(self._mask.shape).masked_fill_(~self._mask, -math.inf)[:, None, None]
 
     @property
     def full(self) -> bool:
@@ -45,10 +50,10 @@ class Batch:
 
     def joined(self, state: State, network: PreTrainedModel, most: int) -> Batch:
         """With one more text, which may grow by so many tokens."""
-        return Batch([*(self.state(i) for i in range(len(self.lengths))), state])
+        return Batch([*(self.state(i) for i in range(len(self.lengths))), state], self._lean)
 
     def only(self, kept: Sequence[int]) -> Batch:
-        return Batch([self.state(i) for i in kept])
+        return Batch([self.state(i) for i in kept], self._lean)
 
     def state(self, i: int) -> State:
         seen = slice(self.columns - self.lengths[i], self.columns)
@@ -56,6 +61,13 @@ class Batch:
 
     def step(self, network: PreTrainedModel, tokens: Sequence[int]) -> list[int]:
         """Read one token of each text and choose its next. After an error the batch is as before."""
+        chosen = self._by_lean(tokens) if self._lean else self._by(network, tokens)
+        self.columns += 1
+        self.lengths = [length + 1 for length in self.lengths]
+        self._positions += 1
+        return chosen
+
+    def _by(self, network: PreTrainedModel, tokens: Sequence[int]) -> list[int]:
         for layer in self._cache.layers:
             layer.columns = self.columns
         states = network.get_decoder()(
@@ -65,11 +77,12 @@ class Batch:
             past_key_values=self._cache,
             use_cache=True,
         ).last_hidden_state
-        chosen = choose(network, states[:, -1])
-        self.columns += 1
-        self.lengths = [length + 1 for length in self.lengths]
-        self._positions += 1
-        return chosen
+        return choose(network.get_output_embeddings()(states[:, -1]))
+
+    def _by_lean(self, tokens: Sequence[int]) -> list[int]:
+        read = [(layer.keys, layer.values) for layer in self._cache.layers]
+        bias = self._bias if self._ragged else None
+        return choose(self._lean.logits(torch.tensor(tokens), self._positions, read, self.columns, bias))
 
 
 def begin(network: PreTrainedModel, read: ReadPrompts, tokens: Sequence[int]) -> tuple[State, int]:
@@ -80,13 +93,13 @@ def begin(network: PreTrainedModel, read: ReadPrompts, tokens: Sequence[int]) ->
     states = network.get_decoder()(
         input_ids=torch.tensor([tokens], device=network.device), past_key_values=cache, use_cache=True
     ).last_hidden_state
-    [token] = choose(network, states[:, -1])
+    [token] = choose(network.get_output_embeddings()(states[:, -1]))
     return [(layer.keys, layer.values) for layer in cache.layers], token
 
 
-def choose(network: PreTrainedModel, states: Tensor) -> list[int]:
-    """The likeliest token under each state [rows, hidden]."""
-    return network.get_output_embeddings()(states).argmax(-1).tolist()
+def choose(logits: Tensor) -> list[int]:
+    """The likeliest token of each [rows, vocabulary]."""
+    return logits.argmax(-1).tolist()
 
 
 class _Buffer(DynamicLayer):

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from medqa.batch import Batch, State, begin
 from medqa.device import compute_on
 from medqa.graphed_batch import GraphedBatch, Graphs
-from medqa.model import Loaded, adapter_key
+from medqa.model import Copy, Loaded, adapter_key
 from medqa.read_prompts import ReadPrompts
 
 TEXTS_AT_ONCE = 16
@@ -35,7 +35,7 @@ class Text:
     pending: list[int]
     adapter: Path | None
     key: str
-    network: PreTrainedModel | None
+    copy: Copy | None
     most: int
     ends: frozenset[int]
     tokens: SimpleQueue = field(default_factory=SimpleQueue)
@@ -89,8 +89,8 @@ class Writer:
         At most so many; an end token is the last. Closing the iterator ends the text. Raises what the network raised.
         """
         # Made here, in the thread of who waits for it: the other texts go on meanwhile.
-        network = self.loaded.copy_for_writing(adapter)
-        text = Text(read, pending, adapter, adapter_key(adapter), network, most, self.ends)
+        copy = self.loaded.copy_for_writing(adapter)
+        text = Text(read, pending, adapter, adapter_key(adapter), copy, most, self.ends)
         with self._changed:
             self._waiting.append(text)
             self._changed.notify()
@@ -148,7 +148,7 @@ class Writer:
     def _batch(self, network: PreTrainedModel, text: Text, state: State) -> Batch | GraphedBatch:
         # A sliding window's layers keep other columns than the graph's memory has.
         if self._graphs is None or text.read.window < math.inf:
-            return Batch([state])
+            return Batch([state], text.copy.lean if text.copy else None)
         return self._graphs.begin(network, text.key, state, text.most)
 
     def _stepped(self, group: _Group) -> list[_Group]:
@@ -164,12 +164,12 @@ class Writer:
 
     @contextmanager
     def _network(self, text: Text) -> Iterator[PreTrainedModel]:
-        if text.network is None:
+        if text.copy is None:
             with self.loaded.using(text.adapter) as network:
                 yield network
         else:
             with torch.inference_mode():
-                yield text.network
+                yield text.copy.network
 
 
 class _Group:

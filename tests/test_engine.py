@@ -143,7 +143,7 @@ def test_the_explanation_goes_on_greedily_from_the_answer(engine, network, token
 def first_tokens(monkeypatch, tokens):
     """Make the network choose these tokens, whatever it is asked."""
     chosen = iter(tokens)
-    monkeypatch.setattr(batches, "choose", lambda network, states: [next(chosen)])
+    monkeypatch.setattr(batches, "choose", lambda logits: [next(chosen)])
 
 
 def test_the_explanation_stops_at_the_end_token(engine, tokenizer, monkeypatch):
