@@ -368,6 +368,35 @@ def test_what_is_half_a_negative_or_stands_under_one_is_neither_negated_nor_offe
     assert negation.findings(stem) == []
 
 
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "He has received erythromycin and topical benzoyl peroxide.",
+        "She has been feeling tender and swollen.",
+        "He has become bed bound and cannot walk.",
+        "She has had fatigue and immediately called her daughter.",
+        "The rash appeared and has progressively gotten worse.",
+        "It shows low erythrocyte lysis and further workup confirms C8 deficiency.",
+        "He has received erythromycin.",
+        "She has offered help, and described the way.",
+    ],
+)
+def test_what_was_done_is_no_thing_to_have_not(stem):
+    for finding in negation.findings(stem):
+        assert not re.search(
+            r"\bno (?:been|\w{3,}ed|cannot|\w+ly|further workup)\b", negation.negated(stem, finding).stem
+        )
+    governed = re.split(r"\b(?:has had|has|shows) ", stem.rstrip("."))[1]
+    for item in (governed, *governed.split(" and ")):
+        with pytest.raises(CannotEdit):
+            negation.negated(stem, item)
+
+
+def test_a_thing_that_begins_like_a_participle_can_be_had_and_not_had():
+    stem = "She has blurred vision and decreased skin turgor."
+    assert negation.negated(stem, "blurred vision").stem == "She has decreased skin turgor but no blurred vision."
+
+
 def test_a_few_days_and_what_another_clause_says_leave_the_negative_plain():
     lasting = "He has had pain for the past few days"
     assert negation.negated(f"{lasting}.", lasting).stem == "He has had no pain."
