@@ -317,6 +317,7 @@ def test_a_finding_is_put_in_the_negative(stem, finding, edited):
         ("He has fever.", "", "Choose a finding"),
         ("He has fever.", "cough", "does not stand in the question"),
         ("He has fever. The fever is high.", "fever", "stands in the question 2 times"),
+        ("He has fever.", "fever " * 70_000, "The finding has 420,000 characters, the question 13. Type fewer words."),
         ("He has no fever.", "He has no fever", "in the negative already"),
         ("The abdomen is nontender.", "The abdomen is nontender", "in the negative already"),
         ("Temperature is 39°C.", "Temperature is 39°C", "gives a number"),

@@ -137,6 +137,8 @@ def findings(stem: str) -> list[str]:
 
 
 def _place(stem: str, finding: str) -> tuple[int, int]:
+    if len(finding) > len(stem):
+        raise CannotEdit(f"The finding has {len(finding):,} characters, the question {len(stem):,}. Type fewer words.")
     words = finding.strip().rstrip(".").split()
     if not words:
         raise CannotEdit("Choose a finding, or type its words as they stand in the question.")
