@@ -105,10 +105,10 @@ _OPENS_LIST = re.compile(
     r"|(?:is|are|was|were)\s+(?:significant|notable|remarkable|relevant|positive|known)\s+for"
     r"|(?:endorse[sd]|report(?:s|ed)|shows?|showed|reveals?|revealed)(?:\s+any)?(?:\s+history of)?"
     r"|(?:is|are|was|were)(?:\s+\w+ly)?\s+taking"
-    r"|includes?|included|takes|feels|is|are|was|were|(?:has|had|have)(?:\s+been)?(?!\s+(?:not|never)\b)|appears)))"
+    r"|includes?|included|takes|feels|is|are|was|were|(?:has|had|have)(?:\s+been)?(?!\s+(?:not|never)\b)|appears))"
     r"(?:(?:\s+(?!(?:no|and|or|of|with|in|for|at|after|on|by)\b)[\w’'-]+){0,5}?\s+(?:"
     r"(?:history|onset|episodes?|complaints?|symptoms|evaluation|(?:[\w-]+-)?(?:hour|day|week|month|year)s?['’]?)\s+of"
-    r"(?!\s+(?:age|life)\b)|history\s+(?:significant|notable|remarkable)\s+for)){0,2}"
+    r"(?!\s+(?:age|life)\b)|history\s+(?:significant|notable|remarkable)\s+for)){0,2})"
     r"\s+(?=[^\d\s<>≥≤])",
     re.I,
 )

@@ -224,6 +224,11 @@ def test_an_item_that_plainly_stands_by_itself_is_a_finding_beside_a_head(senten
     assert list(cut(f"{sentence}. Why?").findings) == findings
 
 
+def test_a_history_is_part_of_what_leads_its_list():
+    made = cut("A 50-year-old man with a family history of diabetes, gout, and asthma presents with fever. Why?")
+    assert [piece.text for piece in made.pieces if piece.kind == LEAD] == ["with a family history of"]
+
+
 @pytest.mark.parametrize(
     ("sentence", "shorter"),
     [
