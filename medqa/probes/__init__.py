@@ -1,7 +1,8 @@
 """Probes: what an answer hangs on. Each file is a function from engine, question and adapter to a frozen result.
 
     order.py        does the choice survive when the options change places?
-    findings.py     what does it hang on? Each finding left out in turn; cutting.py, spans.py, denials.py find them
+    findings.py     what does it hang on? Each finding left out in turn; cutting.py, spans.py, denials.py and sharing.py
+                    find them
     why_not.py      why not another option? From the same scores, and the text that defends it
     what_if.py      does the answer change when the question does? Quick edits are in edits/
     compare.py      what did fine-tuning change? Base against adapter, or any two adapters

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice, pairwise
 
 from medqa.probes.denials import DENIES, denied_lists
+from medqa.probes.sharing import holds
 from medqa.probes.spans import (
     AGE,
     CLAUSE,
+    COMES,
     COMMA,
     CONJUNCTION,
     PARAGRAPH,
@@ -95,14 +98,17 @@ def _capitalised(text: str) -> str:
 _HEADING_WORDS = 8
 _HEADING = re.compile(r"(?P<lead>[^:\d]+:)\s+(?!positive|negative|normal|absent|present)(?=[^\s\d<>≥≤])")
 _OPENS_LIST = re.compile(
-    r"(?P<lead>with(?!.*\b(?:is|are|was|were|has|have|had)\b)|(?:[\w’'-]+,?\s+){0,6}?(?:"
+    r"(?P<lead>(?:with(?!.*\b(?:is|are|was|were|has|have|had)\b)|(?:[\w’'-]+,?\s+){0,6}?(?:"
     r"(?:presents?|presented|comes|came|complains|(?:is|was) (?:brought|admitted|referred))(?:\s+[\w’'-]+){0,9}?"
-    r"\s+(?:with|because of|due to|complaining of|of|for)"
+    r"\s+(?:with|because of|due to|complaining of|of|for|after(?=\s+(?:[\w-]+\s+){0,3}onset of))"
     r"|(?:has|had|have)(?:\s+(?!no\b)[\w’'-]+){0,4}?\s+history\s+of"
     r"|(?:is|are|was|were)\s+(?:significant|notable|remarkable|relevant|positive|known)\s+for"
     r"|(?:endorse[sd]|report(?:s|ed)|shows?|showed|reveals?|revealed)(?:\s+any)?(?:\s+history of)?"
     r"|(?:is|are|was|were)(?:\s+\w+ly)?\s+taking"
     r"|includes?|included|takes|feels|is|are|was|were|(?:has|had|have)(?:\s+been)?(?!\s+(?:not|never)\b)|appears))"
+    r"(?:(?:\s+(?!(?:no|and|or|of|with|in|for|at|after|on|by)\b)[\w’'-]+){0,5}?\s+(?:"
+    r"(?:history|onset|episodes?|complaints?|symptoms|evaluation|(?:[\w-]+-)?(?:hour|day|week|month|year)s?['’]?)\s+of"
+    r"(?!\s+(?:age|life)\b)|history\s+(?:significant|notable|remarkable)\s+for)){0,2})"
     r"\s+(?=[^\d\s<>≥≤])",
     re.I,
 )
@@ -158,7 +164,8 @@ def _asked(stem: str, spans: list[Span]) -> list[_Mark]:
     """The sentence that asks. What stands before its question word is a finding: "If he is allergic, which …?"."""
     words = (i for i, span in enumerate(spans) if _QUESTION_WORD.search(stem[slice(*span)]))
     first = next(words, len(spans) - 1 if AGE.match(stem, spans[0][0]) else 0)
-    findings = [mark for unit in _units(stem, spans[:first]) for mark in unit]
+    runs = _runs(stem, _units(stem, spans[:first]))
+    findings = [mark for run in runs for unit in _held(stem, run) for mark in unit]
     return [*findings, _Mark((spans[first][0], spans[-1][1]), ASKED)]
 
 
@@ -167,7 +174,7 @@ def _led(stem: str, spans: list[Span]) -> list[_Mark]:
     marks: list[_Mark] = []
     for run in _runs(stem, _units(stem, spans)):
         denied = bool(marks) and bool(DENIES.search(stem, marks[0].span[0], marks[-1].span[1]))
-        marks += _opened(stem, run, denied)
+        marks += _opened(stem, _held(stem, run), denied)
         marks[-1] = replace(marks[-1], ends=len(run) > 1 or len(run[0]) > 1)
     return marks
 
@@ -200,11 +207,25 @@ def _runs(stem: str, units: Iterable[_Unit]) -> Iterator[list[_Unit]]:
 
 
 def _goes_on(opens: str, last: str, text: str) -> bool:
-    if CLAUSE.match(text) or _APART.match(text) or _SAYS_NOT.search(last):
+    if AGE.fullmatch(last) or CLAUSE.match(text) or COMES.match(text) or _APART.match(text) or _SAYS_NOT.search(last):
         return False
     lead = None if _heading(opens) else _opening(opens)
     # Neither "shows with no …" nor "the abdomen is no …".
     return not lead or not (_WITH.match(text) or (_THINGS.match(text) and _IS.search(lead["lead"])))
+
+
+def _held(stem: str, run: list[_Unit]) -> list[_Unit]:
+    """The run with what shares a head as one unit."""
+    texts = [_text(stem, unit) for unit in run]
+    lead = _lead(texts[0])
+    first = texts[0][lead.end() :] if lead else texts[0]
+    glues = ["", *(stem[one[-1].span[1] : other[0].span[0]] for one, other in pairwise(run))]
+    units = iter(run)
+    return [_as_one([*islice(units, count)]) for count in holds([first, *texts[1:]], glues)]
+
+
+def _as_one(units: list[_Unit]) -> _Unit:
+    return units[0] if len(units) == 1 else [_Mark((units[0][0].span[0], units[-1][-1].span[1]))]
 
 
 def _opened(stem: str, run: list[_Unit], after_denial: bool) -> list[_Mark]:

@@ -110,7 +110,7 @@ def findings(
 ) -> Findings:
     """`answer`: the card's, where it is there already. Scored again among others, a near tie may turn."""
     pieces = cut(question.stem)
-    variants = [without(question, {i}) for i in range(len(pieces.findings))]
+    variants = [replace(question, stem=pieces.without({i})) for i in range(len(pieces.findings))]
     asked = [] if answer else [question]
     scored = answers(engine, [*asked, *variants], adapter, tell)
     whole, *left_out = [answer, *scored] if answer else scored

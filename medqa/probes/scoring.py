@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from medqa.engine import Engine
 
 TOKENS_PER_BATCH = 4096
+# Handed over at once. The engine reads all it is given before it scores the first, and nobody can cancel meanwhile.
+QUESTIONS_AT_ONCE = 32
 
 
 def answers(
@@ -20,9 +22,13 @@ def answers(
 ) -> list[Answer]:
     """One for each question, in its order. `given`: an explanation for each to read before answering."""
     found: list[Answer | None] = [None] * len(questions)
-    for done, (i, scores) in enumerate(engine.score_many(questions, adapter, TOKENS_PER_BATCH, given), 1):
-        found[i] = Answer(questions[i], scores, engine.loaded.name)
-        tell(done, len(questions))
+    done = 0
+    for start in range(0, len(questions), QUESTIONS_AT_ONCE):
+        some = slice(start, start + QUESTIONS_AT_ONCE)
+        for i, scores in engine.score_many(questions[some], adapter, TOKENS_PER_BATCH, given[some]):
+            found[start + i] = Answer(questions[start + i], scores, engine.loaded.name)
+            done += 1
+            tell(done, len(questions))
     return found
 
 

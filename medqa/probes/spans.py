@@ -70,10 +70,8 @@ AGE = re.compile(
     r"gentleman|person|primigravida|multigravida|student|worker|G\d+P\d+)\b",
     re.I,
 )
-_PRESENTS = re.compile(
-    r"(?<! and)(?<! but)\s+"
-    r"(?=(?:presents|presented|comes|came|complains|complained|(?:is|was) (?:brought|admitted|referred))\b)"
-)
+COMES = re.compile(r"(?:presents|presented|comes|came|complains|complained|(?:is|was) (?:brought|admitted|referred))\b")
+_PRESENTS = re.compile(rf"(?<! and)(?<! but)(?<![,;])\s+(?={COMES.pattern})")
 VERB = (
     r"(?:is|are|was|were|has|have|had|does|do|did|will|can|cannot|denie[sd]|reports?|reported|states?|stated|note[sd]|"
     r"says|said|takes?|took|drinks?|drank|smokes?|smoked|works?|worked|lives|appears?|appeared|shows?|showed|"
@@ -118,7 +116,7 @@ def clauses(stem: str, sentence: Sentence) -> list[Span]:
     if age and text[age.end() : age.end() + 1].isspace():
         glues.append((age.end(), len(text) - len(text[age.end() :].lstrip())))
         said_next = _PRESENTS.search(text, age.end() + 1)
-        glues += [said_next.span()] if said_next and "," not in text[age.end() : said_next.start()] else []
+        glues += [said_next.span()] if said_next else []
     start, relative = 0, False
     for found in _GLUE.finditer(text):
         start = max([start, *(end for _, end in glues if end <= found.start())])

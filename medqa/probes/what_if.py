@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from medqa.probes import Tell, unheard
-from medqa.question import Answer, Question, QuestionError, percent_text
+from medqa.question import LETTERS, Answer, Question, QuestionError, percent_text
 
 if TYPE_CHECKING:
     from medqa.engine import Engine
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # A smaller move of a probability is not worth a sentence.
 WORTH_SAYING = 0.01
 MOST_MOVES = 2
+# More changes of words than that read worse than the edited text itself.
+MOST_CHANGES = 6
 LIMIT = (
     "This shows how the model's score follows the words, not what is right for the other patient; "
     "a key belongs to the question as asked."
@@ -69,7 +71,16 @@ class WhatIf:
             f"The answer changed from {chosen[0]} to {chosen[1]}." if self.changed else f"The answer stays {chosen[1]}."
         )
         moved = [self._moved(i) for i in self.largest_moves[:MOST_MOVES]]
-        return verdict, *(moved or ["No option moved by a whole point of probability."]), LIMIT
+        return verdict, *(moved or ["No option moved by a whole point of probability."]), *self._edits, LIMIT
+
+    @property
+    def _edits(self) -> tuple[str, ...]:
+        """What was edited, so that a verdict read without the page says of what."""
+        before, after = self.before.question, self.after.question
+        options = zip(before.options, after.options, strict=True)
+        texts = [("the question", before.stem, after.stem)]
+        texts += [(f"option {LETTERS[i]}", *pair) for i, pair in enumerate(options)]
+        return tuple(_edit(name, *pair) for name, *pair in texts if pair[0] != pair[1])
 
     def _moved(self, i: int) -> str:
         before, after = self.before.probabilities[i], self.after.probabilities[i]
@@ -114,6 +125,23 @@ def difference(before: str, after: str) -> tuple[Piece, ...]:
         if m > k:
             pieces.append(Piece("added", "".join(new[k:m])))
     return tuple(pieces)
+
+
+def _edit(name: str, before: str, after: str) -> str:
+    pieces = difference(before, after)
+    changes = []
+    for i, piece in enumerate(pieces):
+        text, following = piece.text.strip(), pieces[i + 1] if i + 1 < len(pieces) else None
+        if piece.kind == "removed":
+            # A replacement is one change: its removed words come right before those added.
+            replaced = following is not None and following.kind == "added"
+            changes.append(f"“{text}” → “{following.text.strip()}”" if replaced else f"“{text}” left out")
+        elif piece.kind == "added" and not (i and pieces[i - 1].kind == "removed"):
+            place = f"before “{following.text.split()[0]}”" if following else "at the end"
+            changes.append(f"“{text}” added {place}")
+    if len(changes) > MOST_CHANGES:
+        return f"Edited, {name} reads: “{after}”"
+    return f"Edited in {name}: {'; '.join(changes) or 'spaces and line breaks only'}."
 
 
 def _words(text: str) -> list[str]:

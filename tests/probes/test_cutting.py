@@ -180,6 +180,73 @@ def test_what_cannot_be_told_apart_under_a_denial_is_one_finding(denied):
     assert cut(f"{denied}. {ASKS}").findings == (denied,)
 
 
+@pytest.mark.parametrize(
+    ("sentence", "shared"),
+    [
+        ("An ECG shows ST-segment elevation in leads II, III, and aVF", None),
+        ("She is allergic to penicillin, sulfa drugs, and aspirin", None),
+        ("She has swelling of the knees, wrists, and ankles", None),
+        ("Examination shows loss of pain, temperature, and vibration sense below T10", None),
+        ("He has decreased levels of factors II, VII, IX, and X", None),
+        ("He developed pain in the affected hip, knee, and ankle", None),
+        ("He is oriented to person, place, and time", None),
+        ("She has a sister with nephritis, arthritis, and edema", None),
+        ("The pain is worsened by coughing, vomiting, and sneezing", None),
+        ("There is a swelling of the axillary, cervical, and inguinal nodes, and fever",
+         "There is a swelling of the axillary, cervical, and inguinal nodes"),
+        ("She has hypertension, for which she takes metoprolol, enalapril, and aspirin", None),
+        ("He has gout, a family history of diabetes, hypertension, and asthma",
+         "a family history of diabetes, hypertension, and asthma"),
+        ("He has pain in a hip, a knee, and an ankle", None),
+    ],
+)  # fmt: skip
+def test_items_that_share_the_head_of_the_first_are_one_finding(sentence, shared):
+    found = cut(f"{sentence}. Why?").findings
+    assert (shared or sentence) in found or (shared or "").removeprefix("There is ") in found
+    assert len(found) == 1 or shared
+
+
+@pytest.mark.parametrize(
+    ("sentence", "findings"),
+    [
+        ("He has pain in both knees, fever, and a rash", ["pain in both knees", "fever", "a rash"]),
+        ("He has tenderness over both hips, arthralgia, and night sweats",
+         ["tenderness over both hips", "arthralgia", "night sweats"]),
+        ("She has fever for 3 days, gout, and asthma", ["fever for 3 days", "gout", "asthma"]),
+        ("She has shortness of breath, gout, and asthma", ["shortness of breath", "gout", "asthma"]),
+        ("He has swelling of both knees, no redness, and a sodium of 140 mEq/L",
+         ["swelling of both knees", "no redness", "a sodium of 140 mEq/L"]),
+        ("The liver shows swelling in the hilum; lobules are pale", ["The liver shows swelling in the hilum",
+         "lobules are pale"]),
+    ],
+)  # fmt: skip
+def test_an_item_that_plainly_stands_by_itself_is_a_finding_beside_a_head(sentence, findings):
+    assert list(cut(f"{sentence}. Why?").findings) == findings
+
+
+def test_a_history_is_part_of_what_leads_its_list():
+    made = cut("A 50-year-old man with a family history of diabetes, gout, and asthma presents with fever. Why?")
+    assert [piece.text for piece in made.pieces if piece.kind == LEAD] == ["with a family history of"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shorter"),
+    [
+        ("A 50-year-old man with a family history of diabetes, gout, and asthma presents with fever",
+         "A 50-year-old man with a family history of gout, and asthma presents with fever"),
+        ("He comes to the clinic because of fever, cough, and fatigue", None),
+        ("A 50-year-old man comes to the clinic because of diabetes, cough, and fatigue",
+         "A 50-year-old man comes to the clinic because of cough, and fatigue"),
+        ("A 50-year-old man presents with a 3-day history of diabetes, cough, and fatigue",
+         "A 50-year-old man presents with a 3-day history of cough, and fatigue"),
+    ],
+)  # fmt: skip
+def test_a_history_and_what_a_patient_comes_for_stay_over_the_rest_of_their_list(sentence, shorter):
+    stem = f"{sentence}. Why?"
+    off = "diabetes" if "diabetes" in stem else "fever"
+    assert left(stem, off) == f"{shorter or sentence.replace('fever, ', '')}. Why?"
+
+
 def test_what_is_said_after_a_denial_is_not_taken_for_denied():
     two = "She denies fever, chills, or cough, and she endorses nausea, vomiting, and itching. Why?"
     assert "or cough, and she endorses vomiting, and itching" in left(two, "nausea")

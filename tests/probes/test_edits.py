@@ -166,6 +166,59 @@ def test_a_sex_that_is_unclear_or_would_contradict_is_refused(stem, reason):
         sex.other_sex(stem)
 
 
+@pytest.mark.parametrize(
+    ("stem", "edited"),
+    [
+        ("A 35-year-old man has pain. He is a healthy man.", "A 35-year-old woman has pain. She is a healthy woman."),
+        (
+            "A 35-year-old man has pain. Physical exam is notable for a thin, pale man in distress.",
+            "A 35-year-old woman has pain. Physical exam is notable for a thin, pale woman in distress.",
+        ),
+        (
+            "A 3-day-old boy is ill. He was born to a 30-year-old woman.",
+            "A 3-day-old girl is ill. She was born to a 30-year-old woman.",
+        ),
+        (
+            "A 30-year-old woman is ill. Examination shows a tired woman. Her two female partners are well.",
+            "A 30-year-old man is ill. Examination shows a tired man. His two female partners are well.",
+        ),
+    ],
+)
+def test_the_patient_is_of_one_sex_wherever_named(stem, edited):
+    assert sex.other_sex(stem).stem == edited
+
+
+def test_a_noun_of_the_old_sex_that_may_be_the_patient_is_not_left_standing():
+    stem = "A 40-year-old man is brought in. The police were greeted by a man with a stick."
+    with pytest.raises(CannotEdit, match="whether “man” in “greeted by a man” is the patient"):
+        sex.other_sex(stem)
+
+
+@pytest.mark.parametrize(
+    ("told", "word"),
+    [
+        ("woman with an intrauterine device", "intrauterine"),
+        ("woman has an IUD", "IUD"),
+        ("woman with preeclampsia", "preeclampsia"),
+        ("woman had an abortion", "abortion"),
+        ("woman recently delivered twins", "delivered"),
+        ("woman underwent bilateral oophorectomy", "oophorectomy"),
+        ("woman had a tubal ligation", "tubal ligation"),
+        ("woman with Turner syndrome", "Turner syndrome"),
+        ("G2P1 delivers a boy", "G2P1"),
+        ("man with Klinefelter syndrome", "Klinefelter"),
+        ("man takes tamsulosin", "tamsulosin"),
+    ],
+)
+def test_what_only_one_sex_has_is_not_given_to_the_other(told, word):
+    with pytest.raises(CannotEdit, match=f"“{word}” is said of a "):
+        sex.other_sex(f"A 38-year-old {told}.")
+
+
+def test_an_oxygen_delivery_is_no_birth():
+    assert "man" in sex.other_sex("A 38-year-old woman has low oxygen delivery.").stem
+
+
 def test_there_and_back_is_the_same_question():
     stem = "A 45-year-old man has a rash. He scratches himself, and his arm is red."
     assert sex.other_sex(sex.other_sex(stem).stem).stem == stem
@@ -211,6 +264,13 @@ def test_pregnant_stands_where_one_would_write_it(stem, edited):
         ("A 28-year-old woman at 12 weeks' gestation has fever.", "says “weeks' gestation” already"),
         ("A 28-year-old woman has fever. A pregnancy test is negative.", "speaks of “pregnancy test”"),
         ("A 40-year-old woman had a hysterectomy.", "speaks of “hysterectomy”"),
+        ("A 40-year-old woman had her uterus removed.", "speaks of “uterus removed”"),
+        ("A 40-year-old woman had a bilateral oophorectomy.", "speaks of “oophorectomy”"),
+        ("A 28-year-old woman after normal vaginal delivery bleeds heavily.", "speaks of “delivery”"),
+        ("A 28-year-old woman delivered a healthy boy by cesarean section.", "speaks of “delivered”"),
+        ("A 28-year-old woman had a miscarriage last week.", "speaks of “miscarriage”"),
+        ("A 28-year-old woman has a ruptured ectopic.", "speaks of “ectopic”"),
+        ("A 28-year-old woman, gravida 2, has fever.", "speaks of “gravida”"),
     ],
 )
 def test_who_cannot_be_pregnant_is_refused(stem, reason):
@@ -257,6 +317,7 @@ def test_a_finding_is_put_in_the_negative(stem, finding, edited):
         ("He has fever.", "", "Choose a finding"),
         ("He has fever.", "cough", "does not stand in the question"),
         ("He has fever. The fever is high.", "fever", "stands in the question 2 times"),
+        ("He has fever.", "fever " * 70_000, "The finding has 420,000 characters, the question 13. Type fewer words."),
         ("He has no fever.", "He has no fever", "in the negative already"),
         ("The abdomen is nontender.", "The abdomen is nontender", "in the negative already"),
         ("Temperature is 39°C.", "Temperature is 39°C", "gives a number"),
@@ -306,6 +367,35 @@ def test_what_is_half_a_negative_or_stands_under_one_is_neither_negated_nor_offe
     with pytest.raises(CannotEdit, match=rf"With “{because}” the negative of “{finding}” would not be plain"):
         negation.negated(stem, finding)
     assert negation.findings(stem) == []
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "He has received erythromycin and topical benzoyl peroxide.",
+        "She has been feeling tender and swollen.",
+        "He has become bed bound and cannot walk.",
+        "She has had fatigue and immediately called her daughter.",
+        "The rash appeared and has progressively gotten worse.",
+        "It shows low erythrocyte lysis and further workup confirms C8 deficiency.",
+        "He has received erythromycin.",
+        "She has offered help, and described the way.",
+    ],
+)
+def test_what_was_done_is_no_thing_to_have_not(stem):
+    for finding in negation.findings(stem):
+        assert not re.search(
+            r"\bno (?:been|\w{3,}ed|cannot|\w+ly|further workup)\b", negation.negated(stem, finding).stem
+        )
+    governed = re.split(r"\b(?:has had|has|shows) ", stem.rstrip("."))[1]
+    for item in (governed, *governed.split(" and ")):
+        with pytest.raises(CannotEdit):
+            negation.negated(stem, item)
+
+
+def test_a_thing_that_begins_like_a_participle_can_be_had_and_not_had():
+    stem = "She has blurred vision and decreased skin turgor."
+    assert negation.negated(stem, "blurred vision").stem == "She has decreased skin turgor but no blurred vision."
 
 
 def test_a_few_days_and_what_another_clause_says_leave_the_negative_plain():

@@ -4,7 +4,9 @@ import time
 import pytest
 
 from medqa.probes import Cancelled
+from medqa.probes.cutting import cut
 from medqa.probes.findings import LIMIT, findings, without
+from medqa.probes.scoring import QUESTIONS_AT_ONCE
 from medqa.question import Answer, Question
 from tests.probes.scorer import Scorer
 
@@ -111,6 +113,29 @@ def test_progress_counts_the_variants_and_can_end_the_probe():
 
     with pytest.raises(Cancelled):
         findings(hangs_on("splenomegaly"), CASE, tell=gone)
+
+
+def test_hundreds_of_findings_are_cut_once_and_can_be_cancelled_before_most_are_scored(monkeypatch):
+    from medqa.probes import findings as module
+
+    stems = []
+    monkeypatch.setattr(module, "cut", lambda stem: stems.append(stem) or cut(stem))
+    denied = Question(f"He has no {', '.join(['a', 'b'] * 300)}, or c. What is it?", CASE.options)
+    engine = hangs_on("x")
+
+    def gone(done, of):
+        assert of == 602
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        findings(engine, denied, tell=gone)
+    assert stems == [denied.stem]
+    assert len(engine.scored) <= QUESTIONS_AT_ONCE
+
+
+def test_more_questions_than_are_handed_over_at_once_keep_their_answers(monkeypatch):
+    monkeypatch.setattr("medqa.probes.scoring.QUESTIONS_AT_ONCE", 4)
+    assert findings(hangs_on("splenomegaly"), CASE).influences == pytest.approx((0, 0, 0, 4, 0, 0))
 
 
 @pytest.mark.model

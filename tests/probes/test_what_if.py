@@ -32,13 +32,31 @@ def test_an_answer_that_hangs_on_one_word_is_said_to_change_with_both_figures():
     assert found.changed
     assert (found.before.letter, found.after.letter) == ("A", "B")
     assert found.largest_moves[:2] in [(0, 1), (1, 0)]
-    verdict, *moved, limit = found.sentences
+    verdict, *moved, edit, limit = found.sentences
     assert verdict == "The answer changed from A) Ciprofloxacin to B) Cefalexin."
     assert sorted(moved) == [
         "A) Ciprofloxacin went down from 84 % to 14 % (-70 points).",
         "B) Cefalexin went up from 14 % to 84 % (+70 points).",
     ]
+    assert edit == "Edited in the question: “pregnant” added before “woman”."
     assert "not what is right" in limit
+
+
+@pytest.mark.parametrize(
+    ("stem", "options", "edits"),
+    [
+        (ASKED.stem.replace("28-year-old", "38-year-old").replace("urinary ", ""), "Ciprofloxacin\nCefalexin\nNothing",
+         ["Edited in the question: “28-year-old” → “38-year-old”; “urinary” left out."]),
+        (ASKED.stem + " Now?", "Ciprofloxacin\nCefixime\nNothing",
+         ["Edited in the question: “Now?” added at the end.", "Edited in option B: “Cefalexin” → “Cefixime”."]),
+        (ASKED.stem.replace(" ", "  "), "Ciprofloxacin\nCefalexin\nNothing",
+         ["Edited in the question: spaces and line breaks only."]),
+        ("a 28-year-old x has b urinary d infection. e do f give? g", "Ciprofloxacin\nCefalexin\nNothing",
+         ["Edited, the question reads: “a 28-year-old x has b urinary d infection. e do f give? g”"]),
+    ],
+)  # fmt: skip
+def test_what_was_edited_is_said_in_words_for_a_receipt_that_shows_no_page(stem, options, edits):
+    assert list(asked_with(stem, options).sentences[-1 - len(edits) : -1]) == edits
 
 
 def test_an_edit_the_scorer_does_not_read_leaves_the_answer_and_says_so():

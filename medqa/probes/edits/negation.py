@@ -46,6 +46,23 @@ REASON = re.compile(
 NO = "shows?|showed|reveals?|revealed|demonstrates?|demonstrated|reports?|reported|notes|noted|endorses|includes?"
 HAVE = r"has had|have had|has|have|had"
 PARTICIPLE = r"been|become|noticed|felt|lost|gained|taken|used|smoked|vomited|experienced|developed|received|travell?ed"
+# "Has received erythromycin and benzoyl peroxide" has no thing "received erythromycin"; "blurred vision" is one.
+_LIKE_ADJECTIVES = (
+    r"(?:in|de)creased|elevated|raised|reduced|diminished|blurred|slurred|enlarged|distended|dilated|widened|impaired"
+    r"|generalized|localized|scattered|isolated|marked|prolonged|delayed|limited|restricted|disorganized|unexplained"
+    r"|repeated|webbed|rolled|swollen"
+)
+NO_THING = re.compile(
+    rf"(?:(?!(?:{_LIKE_ADJECTIVES})\b)\w{{3,}}ed|{PARTICIPLE}|gotten|gone|seen|done|had|begun|eaten|drunk|slept|come|run"
+    r"|(?!(?:early|family|scaly|daily|weekly|monthly|bodily|curly|wooly)\b)\w+ly|then|not|also|again|upon|never"
+    r"|can(?:not)?|could|will|would|does|do|did|seems?|continues?|feels?|looks?|more|less)\b(?!-)",
+    re.I,
+)
+# "Further workup confirms a deficiency", "she": no thing stands alone as an item of a list.
+SENTENCE_OF_ITS_OWN = re.compile(
+    r"^(?:he|she|they|it)$|\bbut\b|\b(?:confirm|require|suggest|indicate|cause|result|continue|seem|improve|resolve)(?:s|ed)\b",
+    re.I,
+)
 PLAIN = {
     "takes": "take", "smokes": "smoke", "drinks": "drink", "uses": "use", "appears": "appear", "feels": "feel",
     "looks": "look", "complains": "complain",
@@ -106,7 +123,8 @@ def findings(stem: str) -> list[str]:
             before = body[: governor.start()]
             if governor[0].casefold() == "with " and not PERSON.search(before):
                 continue
-            items = _items(body[governor.end() : governor.end() + LIST_ENDS.search(body[governor.end() :]).start()])
+            listed = body[governor.end() :]
+            items = _items(listed[: LIST_ENDS.search(listed).start()], governor[0])
             pieces += items if items and len(items) > 1 else []
     kept = []
     for piece in dict.fromkeys(pieces):
@@ -119,6 +137,8 @@ def findings(stem: str) -> list[str]:
 
 
 def _place(stem: str, finding: str) -> tuple[int, int]:
+    if len(finding) > len(stem):
+        raise CannotEdit(f"The finding has {len(finding):,} characters, the question {len(stem):,}. Type fewer words.")
     words = finding.strip().rstrip(".").split()
     if not words:
         raise CannotEdit("Choose a finding, or type its words as they stand in the question.")
@@ -156,7 +176,7 @@ def _clause(stem: str, start: int, end: int) -> str:
     two_verbs = len(VERB.findall(bare)) > 1 or (verb and re.search(r", (?:and|but) ", bare[: verb.start()]))
     if two_verbs or LATER_CLAUSE.search(bare) or re.match(r"\s*(?:that|which|who|,? and)\b", stem[end:]):
         raise CannotEdit(f"“{found}” says more than one thing. Choose a shorter part, or change it in the text.")
-    there = re.search(r"\bthere (?:is|are|was|were) ", bare, re.I)
+    there = re.search(r"\bthere (?:is|are|was|were) (?!recently|previously|initially|currently)", bare, re.I)
     if there:
         return f"{bare[: there.end()]}no {_listed(bare[there.end() :])}"
     if verb is None:
@@ -190,11 +210,18 @@ def _verb_negated(verb: str, rest: str) -> str:
         return f"does not {PLAIN[word]}{_joined(rest)}"
     if re.match(rf" (?:{PARTICIPLE})\b", rest) and word in ("has", "have", "had"):
         return f"{verb} not{_joined(rest)}"
-    if re.match(r" (?:to|that|the|this|these|his|her|its|their|(?:now |also |\w+ly )*\w+ed)\b", rest):
+    if _is_done(verb, rest) or re.match(
+        r" (?:to|that|the|this|these|his|her|its|their|(?:now |also |\w+ly )*\w+ed)\b", rest
+    ):
         raise CannotEdit(f"“{verb}{rest}” has no plain negative. Change it in the text.")
     if re.search(r"\b(?:man|woman|boy|girl|infant|child|patient|male|female)\b", rest):
         raise CannotEdit(f"“{verb}{rest}” speaks of the patient as a whole. Choose one finding of it.")
     return f"{verb} no {_listed(rest.strip())}"
+
+
+def _is_done(governor: str, text: str) -> bool:
+    """ "Has received": done, not had."""
+    return bool(re.fullmatch(HAVE, governor.strip(), re.I) and NO_THING.match(text.strip()))
 
 
 def _listed(things: str) -> str:
@@ -207,16 +234,26 @@ def _joined(rest: str) -> str:
     return re.sub(r"\band\b", "or", rest)
 
 
-def _items(text: str) -> list[str] | None:
-    """The things of "fever, chills, and a rash"; None when a modifier may belong to all of them."""
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in re.split(r",? and |, ", text)]
+
+
+def _are_things(governor: str, parts: list[str]) -> bool:
+    return not any(_is_done(governor, part) or SENTENCE_OF_ITS_OWN.search(part) for part in parts)
+
+
+def _items(text: str, governor: str) -> list[str] | None:
+    """The things of "fever, chills, and a rash"; None when a modifier may belong to all of them, or one is no thing."""
     if re.search(
         r"\b(?:of|in|on|at|to|from|by|with|over|across|along|below|above|under|near|around|located|as|that|which|who|when)\b|[()]",
         text,
     ):
         return None
-    parts = [part.strip() for part in re.split(r",? and |, ", text)]
+    parts = _parts(text)
     if any(ADJECTIVE.search(part) for part in parts[:-1]) or VERB.search(text):
         return None  # "axillary and cervical lymph nodes": half of one thing
+    if not _are_things(governor, parts) or any(map(NEGATIVE.search, parts)):
+        return None
     # Without "and" the commas part the words of one thing: "gram-negative, flagellated bacilli".
     whole = " and " in text or len(parts) == 1
     return parts if all(parts) and whole and not DIGITS.search(text) else None
@@ -232,7 +269,8 @@ def _item(stem: str, start: int, end: int) -> tuple[int, int, str]:
     governor = governors[-1]
     stop = governor.end() + LIST_ENDS.search(stem[governor.end() :]).start()
     phrase = stem[governor.end() : stop]
-    items = [phrase] if phrase == found else _items(phrase)
+    alone = phrase == found and _are_things(governor[0], _parts(phrase))
+    items = [phrase] if alone else _items(phrase, governor[0])
     word = governor[0].strip()
     chosen = re.sub(r"^(?:an?|some) ", "", found)
     rest = [item for item in items or [] if re.sub(r"^(?:an?|some) ", "", item).casefold() != chosen.casefold()]

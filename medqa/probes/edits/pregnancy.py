@@ -12,7 +12,11 @@ ALREADY = r"(?<!not )(?<!become )(?<!becoming )pregnant|primigravida?|multigravi
 # Whatever is said of these would contradict the pregnancy or date it.
 SPEAKS_OF_IT = (
     r"not pregnant|pregnancy test|become pregnant|becoming pregnant|conceive|\w*fertil\w+|\w*menopaus\w*|hysterectomy"
-    r"|post-?partum|gave birth|menses|menstrua\w*|amenorrh\w*|pregnancy|breast-?feeding"
+    r"|post-?partum|menses|menstrua\w*|amenorrh\w*|pregnancy|breast-?feeding"
+    r"|oophorectom\w*|salpingectom\w*|tubal ligation|tubes tied|sterili[sz]\w+|(?:uterus|womb|ovaries) (?:\w+ )?removed"
+    r"|removal of (?:her |the |both )?(?:uterus|womb|ovaries)|miscarr\w*|abortions?|ectopic|gravida|G\d ?P\d\w*|para \d"
+    r"|(?<!drug )(?<!oxygen )(?<!tissue )deliver(?:y|ies|ed|s|ing)|c(?:a?e)sarean|C-section|in labor|gave birth"
+    r"|placent\w*|fetus|fetal|\w*eclampsia|trimester"
 )
 ORIGIN = r"(?:African[- ]American|(?!An? )[A-Z][a-z]+(?:-[A-Z][a-z]+)?|white|black)"
 

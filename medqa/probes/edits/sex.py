@@ -26,19 +26,36 @@ RELATIVES = {
 ANY_RELATIVE = rf"(?:{RELATIVES['male']}|{RELATIVES['female']}|parents|siblings|family|children|child)"
 BOUND = {
     "male": r"prostat\w*|penis|penile|test[ie]s|testic\w+|scrot\w+|erectile|ejaculat\w*|semen|sperm\w*|epididym\w*"
-    r"|circumcis\w*|foreskin|glans|vasectomy|cryptorchid\w*|hydrocele|varicocele|urologic\w* history",
+    r"|circumcis\w*|foreskin|glans|vasectomy|cryptorchid\w*|hydrocele|varicocele|urologic\w* history|Klinefelter\w*"
+    r"|gyn(?:a?e)comastia|BPH|PSA|hypospadias|phimosis|priapism|balanitis|orchi\w+|tamsulosin|finasteride",
     "female": r"menstru\w*|menses|menarche|\w*menopaus\w*|\w*menorrh\w*|ovar(?:y|ies|ian)|uter(?:us|ine)"
     r"|vagin\w*(?! (?:delivery|birth))"
     r"|vulv\w*|labia\w*|hysterectomy|Pap|postpartum|cervix|gyn\w*ecolog\w*|obstetric\w*|endometri\w*|adnexa\w*"
     r"|mammogra\w*|\w*parous|miscarriages?|tampons?|\w*gravida?|G\d ?P\d\w*|contraceptives?|housewife"
-    r"|(?<!her )periods",
+    r"|(?<!her )periods|intra-?uterine|IUDs?|abortions?|salping\w*|oophor\w*|tub(?:al|es) (?:ligation|tied|pregnancy)"
+    r"|fallopian|ectopic pregnancy|Turner\w* syndrome|dilation and curettage",
 }
 # In a child's history these are the mother's.
 OF_MOTHERS = (
     r"pregnan\w*|prenatal\w*|antenatal\w*|gestation\w*|trimester|breast-?fe\w+|lactating|cesarean"
-    r"|vaginal (?:delivery|birth)"
+    r"|vaginal (?:delivery|birth)|(?<!drug )(?<!oxygen )(?<!tissue )deliver(?:y|ies|ed|s|ing)"
+    r"|g(?:ave|iv\w+) birth|in labor|C-section|\w*eclampsia|HELLP|placent\w*|fetus|fetal|ruptured ectopic|para \d"
 )
 CHILD = 10
+OBSTETRIC = r"(?:primi|multi)?gravida?|G\d ?P\d\w*|para \d|in labor"
+# "Examination shows a thin man" is the patient; "greeted by a man" may be another.
+SEEN = re.compile(
+    r"\b(?:is|was|reveals?|revealed|shows?|showed|demonstrates?|demonstrated|notes?|noted|for)(?: \w+ly)? "
+    r"an? (?:[\w-]+(?:,| and|, and)? ){0,6}$",
+    re.I,
+)
+# What does not say the patient's sex: "two male partners", "male pattern baldness", "born to a 26-year-old woman".
+OF_OTHERS = re.compile(
+    rf" (?:[\w-]+ ){{0,3}}?"
+    rf"(?:partners?|coworkers?|cousins?|relatives?|friends?|infertility|pattern|hair|hormones?|sex|{ANY_RELATIVE})\b",
+    re.I,
+)
+BORN_TO = re.compile(r"\b(?:born|delivered)\b.*\b(?:to|by) an? (?:[\w-]+,? )*$", re.I)
 # After one of these words, or after none, "her" is "him"; else it is "his", unless one of the verbs stands before it.
 AFTER_HIM = re.compile(
     r"to|that|for|with|on|in|from|at|and|or|because|by|since|after|before|during|until|when|while|if|about|as|an?|the|not"
@@ -68,6 +85,7 @@ def other_sex(stem: str) -> Edited:
     edited = re.sub(r"\b[A-Za-zé]+\b", turned, stem)
     if edited == stem:
         raise CannotEdit(f"No word of the question says that the patient is {old}.")
+    _refuse_left(edited, old)
     pairs = ", ".join(f"{before} → {after}" for before, after in words.items())
     return Edited(edited, f"{new.capitalize()} instead of {old}: {pairs}.")
 
@@ -102,10 +120,8 @@ def _is_patient(stem: str, match: re.Match) -> bool:
     if named and named.start == match.start():
         return True
     before, after = stem[: match.start()], stem[match.end() :]
-    again = re.search(r"\b(?:the|this)(?: [\w-]+){0,2} $", before, re.I)
-    return bool(again and not re.match(r" (?:partner|infertility|pattern)", after)) or bool(
-        re.match(r" patient\b", after)
-    )
+    again = re.search(r"\b(?:the|this)(?: [\w-]+){0,2} $", before, re.I) or SEEN.search(before)
+    return bool(again and not OF_OTHERS.match(after)) or bool(re.match(r" patient\b", after))
 
 
 def _his_or_him(before: str, after: str) -> str:
@@ -137,14 +153,29 @@ def _spouse_turns(stem: str, old: str) -> bool:
 def _refuse_bound(stem: str, old: str) -> None:
     """What only one sex has would make the edited question contradict itself; a relative's may stay."""
     bound = BOUND[old]
-    if old == "female" and not _is_child(stem):
-        bound += f"|{OF_MOTHERS}"
+    if not _is_child(stem):
+        # "A 35-year-old G2P1 delivers a boy": the boy is not the patient.
+        bound += f"|{OF_MOTHERS}" if old == "female" else f"|{OBSTETRIC}"
     for sentence in patient.sentences(stem):
         found = re.search(rf"\b(?:{bound})\b", sentence, re.I)
         if found and not re.search(rf"\b(?:{RELATIVES[old]})\b", sentence[: found.start()], re.I):
-            kind = "woman" if old == "female" else "man"
+            kind = "man" if old == "male" and not re.fullmatch(OBSTETRIC, found[0], re.I) else "woman"
             raise CannotEdit(
                 f"“{found[0]}” is said of a {kind}; the other sex would contradict it. Change the text by hand."
+            )
+
+
+def _refuse_left(edited: str, old: str) -> None:
+    """A noun of the old sex that is nobody else's would make two people of the patient."""
+    nouns = "|".join(word for word, sex in patient.SEX_OF.items() if sex == old)
+    for sentence in patient.sentences(edited):
+        for noun in re.finditer(rf"\b(?:{nouns})\b", sentence, re.I):
+            before, after = sentence[: noun.start()], sentence[noun.end() :]
+            if OF_OTHERS.match(after) or BORN_TO.search(before) or re.search(rf"\b{ANY_RELATIVE}\b", before, re.I):
+                continue
+            around = f"{' '.join(before.split()[-3:])} {noun[0]}".strip()
+            raise CannotEdit(
+                f"It is not clear whether “{noun[0]}” in “{around}” is the patient. Change the sex in the text."
             )
 
 

@@ -13,7 +13,7 @@ from medqa.base_model import ModelError
 from medqa.hub import HubError
 from medqa.probes import Tell
 from medqa.probes.edits import CannotEdit, Edited, age, drugs, negation, pregnancy, sex
-from medqa.probes.what_if import edited_question, what_if
+from medqa.probes.what_if import WhatIf, edited_question, what_if
 from medqa.question import QuestionError
 from medqa.ui import views
 from medqa.ui.answering import Asked, Engines
@@ -60,10 +60,7 @@ def panel(asked: gr.State, engines: Engines) -> Reset:
     def work(shown: Asked, tell: Tell, stem_text: str, option_lines: str) -> str:
         question = shown.answer.question
         edited = edited_question(question, stem_text, option_lines)
-        result = what_if(engines.of(shown.answer.base), question, edited, shown.folder, tell=tell)
-        if result.edited:
-            shown.probes[TITLE] = result.sentences
-        return view(result)
+        return recorded(shown, what_if(engines.of(shown.answer.base), question, edited, shown.folder, tell=tell))
 
     def explained(shown: Asked | None, stem_text: str, option_lines: str) -> Iterator[tuple]:
         yield from explanation_pieces(engines, shown, stem_text, option_lines)
@@ -126,6 +123,13 @@ def negated_text(stem: str, finding: str | None) -> tuple:
     return edited_text(lambda text: negation.negated(text, finding or ""), stem)
 
 
+def recorded(shown: Asked, result: WhatIf) -> str:
+    """What to show of a comparison; the answer's receipt tells the latest one."""
+    if result.edited:
+        shown.probes[TITLE] = result.sentences
+    return view(result)
+
+
 def explanation_pieces(engines: Engines, shown: Asked | None, stem: str, options: str) -> Iterator[tuple]:
     """(comparison, explanations, Cancel button) as they grow."""
     if shown is None:
@@ -136,7 +140,7 @@ def explanation_pieces(engines: Engines, shown: Asked | None, stem: str, options
         question = shown.answer.question
         engine = engines.of(shown.answer.base)
         result = what_if(engine, question, edited_question(question, stem, options), shown.folder)
-        yield view(result), "", gr.skip()
+        yield recorded(shown, result), "", gr.skip()
         sent = time.monotonic()
         for explanation in engine.explain(result.after, shown.folder):
             if explanation.ended or explanation.cut or time.monotonic() - sent > SECONDS_BETWEEN_UPDATES:
