@@ -11,7 +11,7 @@ from medqa.receipt import Said
 def said_of(answer: Answer, adapter: Adapter | None, not_sure_below: float) -> Said:
     """Before an explanation is written, so without its doubt."""
     return Said(
-        doubts=tuple(scope.doubts(answer, adapter.dataset if adapter else None)),
+        doubts=tuple(scope.doubts(answer, adapter)),
         not_sure_below=not_sure_below,
         record=trust.track_record(answer, adapter.card) if adapter else "",
     )
