@@ -71,6 +71,8 @@ def explanation_doubt(answer: Answer, text: str) -> str:
     An explanation gives its answer in its first sentence, as the handbook's own do; later ones may tell it from others.
     """
     chosen = answer.question.options[answer.index]
+    if not handbook.plain(chosen):
+        return ""  # "+" or "↑": an explanation says these in words of its own
     first = handbook.first_sentence(text)
     if not text or handbook.holds(first, chosen):
         return ""

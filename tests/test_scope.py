@@ -114,6 +114,15 @@ DRUGS = Answer(
 )
 
 
+@pytest.mark.parametrize("sign", ["+", "↑", "≥", "-", "…"])
+def test_of_an_option_made_only_of_signs_no_words_are_missed(sign):
+    signs = Answer(
+        Question("What happens to it?", (sign, "Fall", "No change", "Both")), (-0.1, -5.0, -5.0, -5.0), "any"
+    )
+    for text in ("It rises.", "Fall is not seen. It rises.", "+", ""):
+        assert scope.explanation_doubt(signs, text) == ""
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
