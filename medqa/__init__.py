@@ -20,7 +20,7 @@ Answering it
 
 What to think of the answer
     scope.py          when it is a guess, in words
-    trust.py          how often an adapter was right when as sure as now
+    trust.py          how often an adapter was right when as sure as now; said.py is what a card says of both
     probes/           what it hangs on, one file each
     evaluate.py       accuracy, interval, by subject, calibration
     receipt.py        an answer with all that is needed to get it again; reproduce.py gets it and says what differs

@@ -8,6 +8,7 @@ import json
 from medqa import scope, trust
 from medqa.command_line import adapter_named, engine_on, question_on_input
 from medqa.question import LETTERS
+from medqa.said import said_of
 from medqa.settings import Settings
 
 
@@ -45,9 +46,8 @@ def ask_command(chosen: argparse.Namespace, settings: Settings) -> int:
     folder, name = (adapter.folder, adapter.name) if adapter else (None, None)
     answer = engine.score(question, folder, name)
     *_, explanation = engine.explain(answer, folder)
-    doubts = scope.doubts(answer, adapter.dataset if adapter else None)
+    about = said_of(answer, adapter, chosen.not_sure_below)
     doubt = scope.explanation_doubt(answer, explanation.text)
-    record = trust.track_record(answer, adapter.card) if adapter else ""
     sure = trust.is_sure(answer, chosen.not_sure_below)
     if chosen.json:
         by_letter = {LETTERS[i]: share for i, share in enumerate(answer.probabilities)}
@@ -62,19 +62,19 @@ def ask_command(chosen: argparse.Namespace, settings: Settings) -> int:
             "base": base,
             "key": question.key,
             "correct": correct,
-            "doubts": doubts,
+            "doubts": about.doubts,
             "sure": sure,
-            "record": record,
+            "record": about.record,
         }
         print(json.dumps(said))
         return 0
     print(f"{answer.letter}) {question.options[answer.index]}\n" if sure else "Not sure\n")
-    for doubt in doubts:
-        print(f"Careful: {doubt}\n")
+    for reason in about.doubts:
+        print(f"Careful: {reason}\n")
     for letter, option, share in zip(LETTERS, question.options, answer.probabilities, strict=False):
         print(f"  {letter}  {'█' * round(30 * share):30} {100 * share:5.1f} %  {option}")
-    if record:
-        print(f"\n{record}")
+    if about.record:
+        print(f"\n{about.record}")
     if sure:
         print(f"\n{explanation.text}")
         if doubt:

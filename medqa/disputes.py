@@ -16,14 +16,14 @@ from medqa.question import LETTERS
 from medqa.receipt import Receipt
 from medqa.spec import MARKS_FILE as FILE
 
+AGREE, WRONG_ANSWER, WRONG_KEY = "agree", "wrong answer", "wrong key"
 VERDICTS = {
-    "agree": "I agree with the answer",
-    "wrong answer": "The answer is wrong",
-    "wrong key": "The key is wrong",
+    AGREE: "I agree with the answer",
+    WRONG_ANSWER: "The answer is wrong",
+    WRONG_KEY: "The key is wrong",
     "explanation": "The explanation is wrong or unsafe",
     "outdated": "This is outdated",
 }
-WRONG_KEY = "wrong key"
 MOST_CHARACTERS = 2000
 # Some 10,000 marks. Visitors of a public page must not fill the disk.
 MOST_BYTES = 50_000_000
@@ -77,9 +77,26 @@ def checked(dispute: Dispute) -> Dispute:
         raise DisputeError(
             f"The option you hold right is number {dispute.right + 1}, and there are {len(question.options)}."
         )
-    if dispute.verdict == WRONG_KEY and dispute.right is not None and dispute.right == question.answer:
-        raise DisputeError(f"{question.key} is the key already. Choose the option that should be, or none.")
+    if contradiction := _contradiction(dispute):
+        raise DisputeError(contradiction)
     return dispute
+
+
+def _contradiction(dispute: Dispute) -> str:
+    """What a mark holds against itself, and the way out; "" when nothing."""
+    question, answer = dispute.receipt.question, dispute.receipt.answer
+    if dispute.verdict == WRONG_KEY and question.answer is None:
+        return "The question came without a key, so none can be wrong. Choose another mark, or give one and ask again."
+    if dispute.right is None:
+        return ""
+    held = LETTERS[dispute.right]
+    if dispute.verdict == WRONG_KEY and dispute.right == question.answer:
+        return f"{held} is the key already. Choose the option that should be, or none."
+    if dispute.verdict == AGREE and dispute.right != answer.index:
+        return f"You agree with the answer, {answer.letter}, and hold {held} right. Choose another mark, or no option."
+    if dispute.verdict == WRONG_ANSWER and dispute.right == answer.index:
+        return f"{held} is the answer you call wrong. Choose the option that is right, or none."
+    return ""
 
 
 def keep(dispute: Dispute, runs: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from medqa.adapters import WEIGHTS, Adapter
 from medqa.base_model import revision
 from medqa.question import LETTERS, Answer, Explanation, Question
+from medqa.trust import is_sure
 
 if TYPE_CHECKING:
     from medqa.engine import Engine
@@ -54,8 +55,24 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What its card said of an answer, in the card's sentences; "" where it said nothing.
+
+    `not_sure_below`: the share below which it was to name no option. `record`: how often it was right when as sure.
+    """
+
+    doubts: tuple[str, ...] = ()
+    not_sure_below: float = 0.0
+    record: str = ""
+    explanation_doubt: str = ""
+
+
+@dataclass(frozen=True)
 class Receipt:
-    """`probes`: title to the sentences of its result, for those that were run. `date`: ISO 8601, of the answer."""
+    """`probes`: title to the sentences of its result, for those that were run. `date`: ISO 8601, of the answer.
+
+    `said` is None in one that was saved before receipts kept it.
+    """
 
     question: Question
     log_probabilities: tuple[float, ...]
@@ -63,13 +80,20 @@ class Receipt:
     made: Made
     date: str
     probes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    said: Said | None = None
 
     @property
     def answer(self) -> Answer:
         return Answer(self.question, self.log_probabilities, self.made.base, self.made.adapter)
 
+    @property
+    def sure(self) -> bool:
+        """Whether its card named an option."""
+        return self.said is None or is_sure(self.answer, self.said.not_sure_below)
+
     def to_json(self) -> dict:
         q, answer = self.question, self.answer
+        said = {"said": {"sure": self.sure, **asdict(self.said)}} if self.said else {}
         return {
             "medqa_receipt": FORMAT,
             "date": self.date,
@@ -80,6 +104,7 @@ class Receipt:
             "explanation": asdict(self.explanation),
             "probes": {title: list(sentences) for title, sentences in self.probes.items()},
             "made": asdict(self.made),
+            **said,
         }
 
     def as_text(self) -> str:
@@ -178,12 +203,21 @@ def _parsed(values: dict[str, Any]) -> Receipt:
             )
             for title in _held(values, "probes", dict)
         },
+        said=_said(_held(values, "said", dict)) if "said" in values else None,
     )
     mine, stated = receipt.answer.probabilities, _numbers(values, "probabilities")
     follow = len(stated) == len(mine) and all(abs(a - b) < 1e-6 for a, b in zip(mine, stated, strict=True))
     if values["letter"] != receipt.answer.letter or not follow:
         raise ValueError("its letter and probabilities don't follow from its log-probabilities.")
+    if receipt.said and values["said"]["sure"] != receipt.sure:
+        raise ValueError("whether it was sure doesn't follow from its probabilities.")
     return receipt
+
+
+def _said(values: dict[str, Any]) -> Said:
+    [below] = _finite([values["not_sure_below"]], "not_sure_below")
+    doubts = tuple(_text(doubt, "a doubt") for doubt in _held(values, "doubts", list))
+    return Said(doubts, below, *(_text(values[name], name) for name in ("record", "explanation_doubt")))
 
 
 def _made(values: dict[str, Any]) -> Made:
@@ -214,7 +248,10 @@ def _held(values: dict[str, Any], name: str, kind: type) -> Any:
 
 
 def _numbers(values: dict[str, Any], name: str) -> tuple[float, ...]:
-    listed = _held(values, name, list)
+    return _finite(_held(values, name, list), name)
+
+
+def _finite(listed: list, name: str) -> tuple[float, ...]:
     # The bound refuses what JSON allows: infinity, not a number, and integers too large for a float.
     if not all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 1e9 for n in listed):
         raise ValueError(f"not all of its {name} are numbers.")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 # one side is bfloat16: over 170 questions, medqa-nano with an adapter, it and float32 differed by 0.044 at most.
 FLOAT32 = 0.01
 BFLOAT16 = 0.05
+NOT_CHECKED = (
+    "Not checked: the receipt's date, its key, its probes and what its card said besides. They stand as they do in the "
+    "file, where anybody could have changed them."
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Reproduced:
 
     @property
     def answer_differs(self) -> tuple[str, ...]:
-        """Sentences; none when choice, probabilities and explanation come out again."""
+        """Sentences; none when choice, probabilities and explanation come out again, as far as both texts go."""
         then, said = self.receipt.answer, []
         if then.letter != self.answer.letter:
             said.append(f"The choice is {_choice(self.answer)} now; in the receipt it is {_choice(then)}.")
@@ -52,20 +56,26 @@ class Reproduced:
                 f"A probability differs by {100 * self.furthest:.1f} percentage points; up to "
                 f"{100 * self.bound:.0f} are put down to the number format."
             )
-        if not self._same_explanation:
+        if not self._explanation_again:
             near_tie = "; in another number format a near tie between two words may tip"
             reason = near_tie if self.made.dtype != self.receipt.made.dtype else ""
             said.append(f"The model writes another explanation now{reason}.")
         return tuple(said)
 
     @property
-    def _same_explanation(self) -> bool:
+    def _explanation_again(self) -> str:
+        """How far the explanation is the same, to end the verdict with; "" when it is another one.
+
+        A text that a length limit cut, which may be another one here, is compared as far as it goes.
+        """
         then, now = self.receipt.explanation, self.explanation
-        if then.cut or now.cut:
-            # At a length limit, which may be another one here.
-            shorter, longer = sorted((then.text, now.text), key=len)
-            return longer.startswith(shorter)
-        return then.text == now.text
+        if then.text == now.text:
+            return "the same explanation" if now.text else "no explanation either time"
+        if then.cut and then.text and now.text.startswith(then.text):
+            return f"the explanation the same as far as the receipt's goes ({_characters(then.text)})"
+        if now.cut and now.text and then.text.startswith(now.text):
+            return f"the explanation the same as far as it is written here ({_characters(now.text)})"
+        return ""
 
     @property
     def surroundings_differ(self) -> tuple[str, ...]:
@@ -104,14 +114,18 @@ class Reproduced:
             verdict = (
                 f"The answer comes out again: {_choice(self.answer)}, every probability within "
                 f"{100 * self.bound:.0f} percentage points (furthest off: {100 * self.furthest:.2f}), "
-                "the same explanation."
+                f"{self._explanation_again}."
             )
         same = () if self.surroundings_differ else ("Base model, adapter, device and versions are the receipt's own.",)
-        return verdict, *self.answer_differs, *self.surroundings_differ, *same
+        return verdict, *self.answer_differs, *self.surroundings_differ, *same, NOT_CHECKED
 
 
 def _choice(answer: Answer) -> str:
     return f"{LETTERS[answer.index]}) {answer.question.options[answer.index]}"
+
+
+def _characters(text: str) -> str:
+    return f"{len(text):,} character{'' if len(text) == 1 else 's'}"
 
 
 def _short(digest: str) -> str:

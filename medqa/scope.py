@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+from medqa import trust
+from medqa.adapters import Adapter
 from medqa.datasets import handbook
+from medqa.evaluate import Accuracy
 from medqa.question import LETTERS, Answer, Question
 from medqa.settings import EMBEDDED
 
-UNSURE_BELOW = 0.5
+
+def doubts(answer: Answer, adapter: Adapter | None) -> list[str]:
+    """Why this answer should not be trusted, a sentence each."""
+    return [doubt for doubt in (_never_taught(answer, adapter), _unsure(answer)) if doubt]
 
 
-def doubts(answer: Answer, dataset: str | None) -> list[str]:
-    """Why this answer should not be trusted, a sentence each. `dataset`: what the adapter was trained on; None: no
-    adapter."""
-    return [doubt for doubt in (_never_taught(answer, dataset), _unsure(answer)) if doubt]
-
-
-def _never_taught(answer: Answer, dataset: str | None) -> str:
-    # With an adapter trained on other questions it may well know what it did not read.
-    if answer.base != EMBEDDED or dataset not in (None, "handbook") or is_read_about(answer.question):
+def _never_taught(answer: Answer, adapter: Adapter | None) -> str:
+    if answer.base != EMBEDDED or is_read_about(answer.question):
         return ""
+    taught = ""
+    # With an adapter trained on other questions it may know what it did not read, if they have shown that.
+    if adapter and adapter.dataset != "handbook":
+        taught = _no_better_than_chance(adapter, answer.question)
+        if not taught:
+            return ""
     return (
         f"{EMBEDDED} is not trained for this: nothing in the handbook it has read links the question with any of "
-        "these options. Its answer is a guess, however sure it looks."
+        f"these options{taught}. Its answer is a guess, however sure it looks."
+    )
+
+
+def _no_better_than_chance(adapter: Adapter, question: Question) -> str:
+    """The end of a sentence; "" when the 95 % interval of the adapter's held-out accuracy lies above chance."""
+    after = adapter.held_out.get("after")
+    if not after:
+        return ", and there is no record that this adapter is better than chance"
+    # Cards of an older version don't tell how many options their questions had: taken to be as many as this one.
+    counted = trust.held_out_options(adapter.card) or {len(question.options): 1}
+    chance = sum(count / options for options, count in counted.items()) / sum(counted.values())
+    if Accuracy(after["correct"], after["total"]).interval_95[0] > chance:
+        return ""
+    return (
+        ", and this adapter was not reliably better than chance on its held-out questions "
+        f"({after['correct']} of {after['total']} right, chance {100 * chance:.0f} %)"
     )
 
 
@@ -33,10 +54,15 @@ def is_read_about(question: Question) -> bool:
 
 
 def _unsure(answer: Answer) -> str:
-    top = max(answer.probabilities)
-    if top >= UNSURE_BELOW:
+    chance = 1 / len(answer.question.options)
+    # Half of the probability for four options, two thirds for two.
+    enough = chance + (1 - chance) / 3
+    if max(answer.probabilities) >= enough:
         return ""
-    return f"The model is unsure: no option has even {100 * UNSURE_BELOW:.0f} % of the probability."
+    return (
+        f"The model is unsure: no option has even {100 * enough:.0f} % of the probability, "
+        f"a third of the way from chance ({100 * chance:.0f} %) to certainty."
+    )
 
 
 def explanation_doubt(answer: Answer, text: str) -> str:
@@ -45,6 +71,8 @@ def explanation_doubt(answer: Answer, text: str) -> str:
     An explanation gives its answer in its first sentence, as the handbook's own do; later ones may tell it from others.
     """
     chosen = answer.question.options[answer.index]
+    if not handbook.plain(chosen):
+        return ""  # "+" or "↑": an explanation says these in words of its own
     first = handbook.first_sentence(text)
     if not text or handbook.holds(first, chosen):
         return ""

@@ -55,7 +55,9 @@ class RunSpec:
     seed: int = _field(0, "Seed", "Decides the rows drawn, their order and LoRA's start.")
     precision: str = _field("auto", "Precision", "Number format of the base weights; auto takes the device's best.")
     evaluation_questions: int = _field(
-        100, "Held-out questions", "Held-out questions scored before, during and after training."
+        100,
+        "Held-out questions",
+        "Held-out questions scored during and after training, and once with the base model alone.",
     )
     evaluations: int = _field(5, "Evaluations", "How often they are scored during training.")
     cop_base: int | None = _field(

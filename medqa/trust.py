@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -38,6 +39,20 @@ def record(questions: Sequence[Question], certainties: Iterable[float]) -> Recor
     return {subject: {kind: " ".join(tops) for kind, tops in judged.items()} for subject, judged in listed.items()}
 
 
+def options_of(questions: Iterable[Question]) -> dict[str, int]:
+    """{"4": 90, "5": 10}: by number of options how many questions have so many, for an adapter's card."""
+    counted = Counter(len(question.options) for question in questions)
+    return {str(options): counted[options] for options in sorted(counted)}
+
+
+def held_out_options(card: dict) -> dict[int, int]:
+    """By number of options how many of the adapter's held-out questions have so many; {} where its card has none."""
+    try:
+        return {int(options): int(count) for options, count in card["held_out_options"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError):  # of an older version, damaged, or made elsewhere
+        return {}
+
+
 def subjects(card: dict) -> list[str]:
     """Those of the held-out questions an adapter's record counts."""
     try:
@@ -48,7 +63,12 @@ def subjects(card: dict) -> list[str]:
 
 
 def track_record(answer: Answer, card: dict) -> str:
-    """A sentence from an adapter's card; "" where it has no record, or too few answers as sure as this one."""
+    """A sentence from an adapter's card; "" where it has no record, or too few answers as sure as this one, or is known
+    to have too few questions with so many options: to be 60 % sure of one in two is less than of one in five.
+    """
+    options = held_out_options(card)
+    if options and options.get(len(answer.question.options), 0) < FEWEST:
+        return ""
     tenth = min(math.floor(BINS * max(answer.probabilities)), BINS - 1)
     try:
         splits = {str(split): _by_subject(kept, tenth) for split, kept in card["certainty"].items()}
@@ -65,14 +85,17 @@ def track_record(answer: Answer, card: dict) -> str:
     if found.total < FEWEST:
         return ""
     low, high = found.interval_95
+    mixed = f" with {min(options)} to {max(options)} options" if len(options) > 1 else ""
     said = (
         f"When it was {10 * tenth} to {10 * tenth + 10} % sure{f' on {subject}' if subject else ''} it was right "
-        f"{_times(found)} times (held-out questions of {Path(str(card.get('dataset'))).name}; "
+        f"{_times(found)} times (held-out questions of {Path(str(card.get('dataset'))).name}{mixed}; "
         f"95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
     )
     counted = [(CONTROLS.get(split, split), overall[split]) for split in controls]
-    compared = [f"on {about} {_times(right)}" for about, right in counted if right.total >= FEWEST]
-    return f"{'; '.join([said, ', '.join(compared)] if compared else [said])}."
+    compared = ", ".join(f"on {about} {_times(right)}" for about, right in counted if right.total >= FEWEST)
+    if not compared:
+        return f"{said}."
+    return f"{said}; {'in all subjects, ' if subject else ''}{compared}."
 
 
 def _by_subject(kept: Record, tenth: int) -> dict[str, Accuracy]:

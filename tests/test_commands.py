@@ -148,7 +148,8 @@ def test_an_answer_says_how_often_its_adapter_was_right_when_as_sure(said, paste
     tops = " ".join([str(int(1000 * max(answer["probabilities"].values())))] * 6)
     file = tmp_path / "copied" / "adapter" / "medqa.json"
     certainty = {"validation": {"": {"right": tops, "wrong": ""}}}
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"certainty": certainty}))
+    kept = {"certainty": certainty, "held_out_options": {"3": 6}}
+    file.write_text(json.dumps(json.loads(file.read_text()) | kept))
     pasted(PASTED)
     assert "it was right 6 of 6 times (held-out questions of cases.jsonl;" in said("ask", "--adapter", "copied")[1]
 

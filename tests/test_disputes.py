@@ -29,7 +29,7 @@ def test_a_mark_is_kept_with_its_whole_receipt_and_the_time(tmp_path):
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
-def test_every_mark_can_be_left_without_words_and_without_a_key(tmp_path, verdict):
+def test_every_mark_can_be_left_without_words_and_without_an_option(tmp_path, verdict):
     keep(Dispute(RECEIPT, verdict), tmp_path)
     assert [(mark.verdict, mark.right, mark.words) for mark in read(tmp_path)] == [(verdict, None, "")]
 
@@ -41,12 +41,22 @@ def test_every_mark_can_be_left_without_words_and_without_a_key(tmp_path, verdic
         ({"words": "x" * (MOST_CHARACTERS + 1)}, "2,001 characters, the limit is 2,000"),
         ({"right": 3}, "number 4, and there are 3"),
         ({"right": 1}, "B is the key already"),
+        ({"verdict": "agree", "right": 1}, "You agree with the answer, A, and hold B right"),
+        ({"verdict": "wrong answer", "right": 0}, "A is the answer you call wrong"),
+        ({"receipt": replace(RECEIPT, question=replace(QUESTION, answer=None))}, "came without a key"),
+        ({"receipt": replace(RECEIPT, question=replace(QUESTION, answer=None)), "right": None}, "came without a key"),
     ],
 )
 def test_a_mark_that_makes_no_sense_is_refused_and_nothing_is_written(tmp_path, changes, said):
     with pytest.raises(DisputeError, match=said):
         keep(replace(MARK, **changes), tmp_path)
     assert not (tmp_path / FILE).exists()
+
+
+@pytest.mark.parametrize(("verdict", "right"), [("agree", 0), ("wrong answer", 1), ("explanation", 0), ("outdated", 2)])
+def test_an_option_held_right_that_fits_the_mark_is_kept(tmp_path, verdict, right):
+    keep(Dispute(RECEIPT, verdict, right), tmp_path)
+    assert read(tmp_path)[0].right == right
 
 
 def test_words_as_long_as_the_limit_are_kept(tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from medqa.question import Explanation, Question
-from medqa.receipt import FORMAT, MOST_BYTES, SOURCES, Made, Receipt, ReceiptError, from_json, read, told_name
+from medqa.receipt import FORMAT, MOST_BYTES, SOURCES, Made, Receipt, ReceiptError, Said, from_json, read, told_name
 from medqa.settings import ROOT
 from tests.test_imports import imported
 
@@ -17,6 +17,7 @@ RECEIPT = Receipt(
     made=MADE,
     date="2026-11-24T03:50:26+00:00",
     probes={"Would it hold?": ("It holds.", "No preference.")},
+    said=Said(("It guesses.", "It is unsure."), 0.6, "Right 3 of 7 times.", "It nowhere says “warfarin”."),
 )
 
 
@@ -27,6 +28,25 @@ def test_a_receipt_survives_its_file_unchanged(tmp_path):
     bare = replace(RECEIPT, probes={}, made=replace(MADE, adapter=None, adapter_sha256=None))
     file.write_text(bare.as_text(), encoding="utf-8")
     assert read(file) == bare
+
+
+def test_a_receipt_saved_before_they_kept_what_the_card_said_is_read_as_it_was(tmp_path):
+    older = replace(RECEIPT, said=None)
+    assert "said" not in older.to_json()
+    file = tmp_path / "older.json"
+    file.write_text(older.as_text(), encoding="utf-8")
+    assert read(file) == older
+    assert older.sure
+
+
+@pytest.mark.parametrize(("below", "sure"), [(0.6, True), (0.9999, False)])
+def test_a_receipt_says_in_its_own_words_whether_the_card_named_an_option(below, sure):
+    receipt = replace(RECEIPT, said=replace(RECEIPT.said, not_sure_below=below))
+    said = json.loads(receipt.as_text())["said"]
+    assert (said["sure"], said["not_sure_below"]) == (sure, below)
+    assert said["doubts"] == ["It guesses.", "It is unsure."]
+    assert (said["record"], said["explanation_doubt"]) == ("Right 3 of 7 times.", "It nowhere says “warfarin”.")
+    assert from_json(json.loads(receipt.as_text())).sure is receipt.sure is sure
 
 
 def test_a_receipt_can_be_read_by_anyone_who_reads_json():
@@ -77,6 +97,11 @@ def changed(*path, to):
         (("probes",), ["It holds."]),
         (("probes", "Would it hold?"), [1]),
         (("date",), 20261124),
+        (("said",), None),
+        (("said", "doubts"), "It guesses."),
+        (("said", "not_sure_below"), "0.6"),
+        (("said", "record"), None),
+        (("said", "sure"), False),
     ],
 )
 def test_a_damaged_receipt_is_refused_in_one_sentence_that_says_so(path, value):

@@ -9,7 +9,7 @@ from medqa import adapters
 from medqa.engine import Engine
 from medqa.question import Explanation
 from medqa.receipt import Receipt, ReceiptError, made_by, weights_sha256
-from medqa.reproduce import BFLOAT16, FLOAT32, adapter_here, adapter_of, base_here, reproduce
+from medqa.reproduce import BFLOAT16, FLOAT32, NOT_CHECKED, Reproduced, adapter_here, adapter_of, base_here, reproduce
 from medqa.runs import Run
 from medqa.settings import Settings
 from medqa.spec import RunSpec
@@ -54,8 +54,10 @@ def test_an_answer_comes_out_again_and_nothing_differs(receipt, engine, runs_fol
     result = again(receipt, engine, runs_folder)
     assert result.answer_differs == result.surroundings_differ == ()
     assert result.furthest == 0
-    verdict, same = result.sentences
+    verdict, same, not_checked = result.sentences
     assert verdict.startswith(f"The answer comes out again: {receipt.answer.letter}) ")
+    assert verdict.endswith("the same explanation.")
+    assert not_checked == NOT_CHECKED
     assert same == "Base model, adapter, device and versions are the receipt's own."
 
 
@@ -149,8 +151,34 @@ def test_another_explanation_is_told(receipt, engine, runs_folder):
 def test_an_explanation_cut_at_another_length_is_the_same_as_far_as_it_goes(receipt, loaded, runs_folder):
     assert receipt.explanation.cut
     longer = again(receipt, Engine(loaded, max_explanation_tokens=12), runs_folder)
-    assert len(longer.explanation.text) > len(receipt.explanation.text)
+    length = len(receipt.explanation.text)
+    assert len(longer.explanation.text) > length
     assert longer.answer_differs == ()
+    assert longer.sentences[0].endswith(f"the same as far as the receipt's goes ({length} characters).")
+    shorter = again(receipt, Engine(loaded, max_explanation_tokens=4), runs_folder)
+    here = len(shorter.explanation.text)
+    assert here < length
+    assert shorter.answer_differs == ()
+    assert shorter.sentences[0].endswith(f"the same as far as it is written here ({here} characters).")
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "verdict"),
+    [
+        (Explanation("", cut=True), Explanation("Iron.", ended=True), ""),
+        (Explanation("", ended=True), Explanation("", ended=True), "no explanation either time."),
+        (Explanation("I", cut=True), Explanation("Iron.", ended=True), "as far as the receipt's goes (1 character)."),
+        (Explanation("Iro", ended=True), Explanation("Iron.", ended=True), ""),
+        (Explanation("Iron. Take much.", cut=True), Explanation("Iron.", ended=True), ""),
+        (Explanation("Iron.", ended=True), Explanation("", cut=True), ""),
+    ],
+    ids=["emptied", "none", "cut away", "cut, and said to be whole", "added to what is whole", "none now"],
+)
+def test_an_altered_explanation_passes_at_most_as_far_as_it_goes(receipt, then, now, verdict):
+    same = replace(receipt, explanation=then)
+    result = Reproduced(same, receipt.answer, now, receipt.made)
+    assert ("The model writes another explanation now." in result.answer_differs) is not bool(verdict)
+    assert result.sentences[0].endswith(verdict or "does not come out the same.")
 
 
 # The command line

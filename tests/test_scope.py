@@ -1,6 +1,10 @@
+import math
+from pathlib import Path
+
 import pytest
 
 from medqa import scope
+from medqa.adapters import Adapter
 from medqa.datasets import handbook
 from medqa.question import Answer, Question
 
@@ -9,7 +13,14 @@ CAPITAL = Question("Which city is the capital of France?", ("Paris", "Rome", "Ma
 
 
 def doubts(question, log_probabilities=SURE, base="medqa-nano", dataset="handbook"):
-    return " ".join(scope.doubts(Answer(question, log_probabilities, base, "quick"), dataset))
+    """Of an adapter trained on the data set, with no score of its own; of the base alone when that is None."""
+    trained = dataset and adapter(dataset=dataset)
+    return " ".join(scope.doubts(Answer(question, log_probabilities, base, "quick"), trained))
+
+
+def adapter(correct=None, total=100, **card):
+    scores = {} if correct is None else {"validation": {"after": {"correct": correct, "total": total}}}
+    return Adapter("quick", Path("adapter"), "medqa-nano", {"scores": scores, **card})
 
 
 @pytest.mark.parametrize("split", ["train", "test", "read"])
@@ -44,21 +55,72 @@ def test_the_subject_alone_or_the_option_alone_does_not_put_a_question_in_scope(
     assert not scope.is_read_about(Question("What about Portugal?", (fact.answer, *others)))
 
 
-def test_another_base_or_data_set_may_know_what_nano_has_not_read():
+def test_another_base_may_know_what_nano_has_not_read():
     assert "not trained" in doubts(CAPITAL, dataset=None)
     assert doubts(CAPITAL, base="Qwen/Qwen3-1.7B") == ""
-    assert doubts(CAPITAL, dataset="upload-3.csv") == ""
+
+
+@pytest.mark.parametrize(
+    ("trained", "said"),
+    [
+        (adapter(35, dataset="medmcqa", held_out_options={"4": 100}), ""),
+        (
+            adapter(30, dataset="medmcqa", held_out_options={"4": 100}),
+            ", and this adapter was not reliably better than chance on its held-out questions (30 of 100 right, "
+            "chance 25 %). Its answer is a guess",
+        ),
+        (adapter(35, dataset="upload-3.csv", held_out_options={"2": 50, "4": 50}), "35 of 100 right, chance 38 %"),
+        (adapter(60, dataset="upload-3.csv", held_out_options={"2": 50, "4": 50}), ""),
+        (adapter(35, dataset="upload-3.csv"), ""),
+        (adapter(30, dataset="upload-3.csv"), "chance 25 %"),
+        (adapter(dataset="upload-3.csv"), "no record that this adapter is better than chance. Its answer is a guess"),
+        (adapter(97, dataset="handbook", held_out_options={"4": 100}), "any of these options. Its answer is a guess"),
+    ],
+    ids=[
+        "better than chance", "not for certain", "of other options", "better than chance at those", "an older card",
+        "an older card at chance", "not measured", "trained on the handbook",
+    ],
+)  # fmt: skip
+def test_nano_guesses_at_what_it_has_not_read_unless_its_adapter_was_shown_to_know_better(trained, said):
+    found = " ".join(scope.doubts(Answer(CAPITAL, SURE, "medqa-nano", "quick"), trained))
+    assert said in found
+    assert bool(found) == bool(said)
+
+
+def test_what_nano_has_read_about_is_no_guess_with_any_adapter():
+    known = handbook.questions("test")[0]
+    assert scope.doubts(Answer(known, SURE, "medqa-nano", "quick"), adapter(1, dataset="medmcqa")) == []
 
 
 def test_a_model_without_a_clear_favourite_is_called_unsure():
     known = handbook.questions("test")[0]
-    assert "unsure" in doubts(known, UNSURE)
+    assert "no option has even 50 % of the probability, a third of the way from chance (25 %)" in doubts(known, UNSURE)
     assert doubts(known, SURE) == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "top", "unsure"),
+    [(2, 0.66, True), (2, 0.67, False), (4, 0.49, True), (4, 0.51, False), (8, 0.41, True), (8, 0.42, False)],
+)
+def test_how_much_of_the_probability_is_a_favourite_hangs_on_the_number_of_options(options, top, unsure):
+    question = Question("Which?", tuple(f"option {i}" for i in range(options)))
+    rest = math.log((1 - top) / (options - 1))
+    found = scope.doubts(Answer(question, (math.log(top), *[rest] * (options - 1)), "any"), None)
+    assert [said.startswith("The model is unsure") for said in found] == ([True] if unsure else [])
 
 
 DRUGS = Answer(
     Question("Which drug?", ("Heparin sodium", "Warfarin", "Heparin", "Protamine")), (-0.1, -5.0, -5.0, -5.0), "any"
 )
+
+
+@pytest.mark.parametrize("sign", ["+", "↑", "≥", "-", "…"])
+def test_of_an_option_made_only_of_signs_no_words_are_missed(sign):
+    signs = Answer(
+        Question("What happens to it?", (sign, "Fall", "No change", "Both")), (-0.1, -5.0, -5.0, -5.0), "any"
+    )
+    for text in ("It rises.", "Fall is not seen. It rises.", "+", ""):
+        assert scope.explanation_doubt(signs, text) == ""
 
 
 @pytest.mark.parametrize(

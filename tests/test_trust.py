@@ -96,6 +96,37 @@ def test_control_questions_are_counted_beside_the_held_out_ones_where_there_are_
     assert "only read about" not in said
 
 
+def test_where_the_subject_is_told_the_control_questions_are_said_to_be_of_all_subjects():
+    unknown = recorded(*[answered(0.65, i < 3) for i in range(10)])
+    kept = card(test=TEST, unknown=unknown)
+    on_subject = trust.track_record(answered(0.68, subject="Pharmacology"), kept)
+    assert on_subject.endswith(" %); in all subjects, on facts it never read 3 of 10.")
+    assert "all subjects" not in trust.track_record(answered(0.68), kept)
+
+
+def test_the_record_says_nothing_of_a_question_with_another_number_of_options():
+    kept = card(test=TEST)
+    assert trust.track_record(answered(0.68), kept | {"held_out_options": {"4": 53}}) != ""
+    assert trust.track_record(answered(0.68), kept | {"held_out_options": {"5": 53}}) == ""
+    assert trust.track_record(answered(0.68), kept | {"held_out_options": {"4": 4, "5": 49}}) == ""
+    mixed = trust.track_record(answered(0.68), kept | {"held_out_options": {"4": 40, "5": 13}})
+    assert "questions of handbook with 4 to 5 options; 95 %" in mixed
+
+
+@pytest.mark.parametrize("options", [None, [4], {"four": 53}, {}])
+def test_a_card_that_does_not_tell_the_number_of_options_keeps_its_record(options):
+    kept = card(test=TEST)
+    assert trust.track_record(answered(0.68), kept | {"held_out_options": options}) == trust.track_record(
+        answered(0.68), kept
+    )
+
+
+def test_the_options_of_questions_are_counted_for_the_card_as_they_are_read_from_it():
+    asked = [Question("Which?", OPTIONS[:n]) for n in (4, 2, 4)]
+    assert trust.options_of(asked) == {"2": 1, "4": 2}
+    assert trust.held_out_options({"held_out_options": trust.options_of(asked)}) == {2: 1, 4: 2}
+
+
 def test_an_adapter_whose_held_out_questions_were_not_measured_says_nothing_of_its_controls():
     assert trust.track_record(answered(0.65), card(test={}, unknown=TEST)) == ""
 

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
 from transformers.pytorch_utils import Conv1D
 
 from medqa import device as devices
-from medqa import disputes
+from medqa import disputes, trust
 from medqa.base_model import locate, revision
 from medqa.datasets import fingerprint, held_out_split
 from medqa.device import Device
@@ -207,6 +207,7 @@ class Session:
             "seconds": self.clock.seconds,
             "scores": scores,
             "certainty": certainty,
+            "held_out_options": trust.options_of(self.material.held_out.questions),
             "device": self.device.badge_of(ranks.count()),
             "versions": {name: version(name) for name in PACKAGES},
         }

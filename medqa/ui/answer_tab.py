@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import gradio as gr
@@ -15,6 +16,7 @@ from medqa.datasets import handbook
 from medqa.paste import read_pasted
 from medqa.question import LETTERS, MAX_OPTIONS, MIN_OPTIONS, Explanation, Question, QuestionError
 from medqa.receipt import weights_sha256
+from medqa.said import said_of
 from medqa.settings import Settings
 from medqa.spec import without_folder
 from medqa.ui import views
@@ -226,12 +228,11 @@ def answer_pieces(
     weights = weights_sha256(folder) if folder else None
     answer = engine.score(question, folder, adapter.name if adapter else None)
     who = views.about_adapter(adapter, base)
-    doubts = scope.doubts(answer, adapter.dataset if adapter else None)
-    record = trust.track_record(answer, adapter.card) if adapter else ""
+    said = said_of(answer, adapter, not_sure_below)
     sure = trust.is_sure(answer, not_sure_below)
 
     def card(explanation: Explanation, asked: Asked | None = None) -> tuple[str, str, Asked | None]:
-        return "", views.answer_card(answer, who, explanation, doubts, record, sure), asked
+        return "", views.answer_card(answer, who, explanation, said.doubts, said.record, sure), asked
 
     yield card(Explanation(""))
     explanation, sent = Explanation(""), time.monotonic()
@@ -239,7 +240,8 @@ def answer_pieces(
         if time.monotonic() - sent > SECONDS_BETWEEN_UPDATES:
             sent = time.monotonic()
             yield card(explanation)
-    yield card(explanation, Asked(answer, adapter, explanation, weights))
+    said = replace(said, explanation_doubt=scope.explanation_doubt(answer, explanation.text))
+    yield card(explanation, Asked(answer, adapter, explanation, weights, said))
 
 
 def _example(split: str, which: int) -> Question:

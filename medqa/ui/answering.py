@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from medqa.adapters import Adapter
 from medqa.base_model import ModelError
 from medqa.question import Answer, Explanation
+from medqa.receipt import Said
 from medqa.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Asked:
     explanation: Explanation
     # SHA-256 of the adapter's weights when it was asked: its run may go on and replace them.
     weights: str | None = None
+    said: Said = field(default_factory=Said)
     # Title to sentences of the probes run on this answer: panels add theirs, its receipt tells them.
     probes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     when: datetime = field(default_factory=lambda: datetime.now(UTC))

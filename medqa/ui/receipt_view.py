@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from medqa.question import LETTERS, Answer, percent_text
-from medqa.receipt import Made, Receipt
+from medqa.question import LETTERS, Answer, Explanation, percent_text
+from medqa.receipt import Made, Receipt, Said
 from medqa.reproduce import Reproduced
-from medqa.ui.views import NOT_ADVICE, caution, note
+from medqa.ui.views import FOLDED, NOT_ADVICE, NOT_NAMED, NOT_SURE, caution, note
 
 # It is opened from a disk years later: nothing is fetched, nothing runs.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -22,6 +22,7 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin: 1.6rem 0 .4rem; }
 .stem, .explanation { white-space: pre-wrap; }
 .explanation { border-left: 3px solid var(--bar); padding-left: .8rem; }
 .quiet { color: var(--quiet); font-size: .9rem; }
+.mq-doubt { font-weight: 600; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
 th { overflow-wrap: normal; }
@@ -36,12 +37,15 @@ tr.chosen { font-weight: 650; }
 
 
 def page(receipt: Receipt) -> str:
-    answer = receipt.answer
-    title = f"MedQA receipt: {answer.letter}) {answer.question.options[answer.index]}"
+    # Of one that was saved before receipts kept what the card said there is nothing to tell.
+    answer, said = receipt.answer, receipt.said or Said()
+    named = f"{answer.letter}) {answer.question.options[answer.index]}"
+    title = f"MedQA receipt: {named if receipt.sure else NOT_SURE}"
     body = (
-        f"<h1>{escape(title)}</h1>{_quiet(f'Answered on {receipt.date}. {NOT_ADVICE}')}"
+        f"<h1>{escape(title)}</h1>{_quiet(f'Answered on {receipt.date}. {NOT_ADVICE}')}{_doubts(said, receipt.sure)}"
         f"<h2>Question</h2><p class='stem'>{escape(answer.question.stem)}</p>{_options(receipt)}"
-        f"<h2>Explanation</h2>{_explanation(receipt)}"
+        f"{_quiet(said.record) if said.record else ''}"
+        f"<h2>{'Explanation' if receipt.sure else FOLDED}</h2>{_explanation(receipt.explanation, said)}"
         f"<h2>Probes run on this answer</h2>{_probes(receipt)}"
         f"<h2>What answered</h2>{_made(receipt.made)}"
         f"{_quiet('The receipt saved as JSON can be checked: MedQA answers it again and says what differs.')}"
@@ -58,30 +62,38 @@ def _quiet(sentence: str) -> str:
     return f'<p class="quiet">{escape(sentence)}</p>'
 
 
+def _doubts(said: Said, sure: bool) -> str:
+    """What stands at the top of the card."""
+    none_named = "" if sure else _quiet(NOT_NAMED)
+    below = _quiet(f"To be named, an option had to reach {100 * said.not_sure_below:.0f} %.")
+    return none_named + (below if said.not_sure_below else "") + "".join(map(caution, said.doubts))
+
+
 def _options(receipt: Receipt) -> str:
-    rows = "".join(_option_row(receipt.answer, i) for i in range(len(receipt.question.options)))
+    rows = "".join(_option_row(receipt.answer, i, receipt.sure) for i in range(len(receipt.question.options)))
     head = "<th>Option</th><th>Probability</th><th>Log-probability (nats)</th>"
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _option_row(answer: Answer, i: int) -> str:
-    marks = [word for word, holds in (("chosen", i == answer.index), ("key", i == answer.question.answer)) if holds]
+def _option_row(answer: Answer, i: int, sure: bool) -> str:
+    chosen = sure and i == answer.index
+    marks = [word for word, holds in (("chosen", chosen), ("key", i == answer.question.answer)) if holds]
     label = f"{LETTERS[i]}) {answer.question.options[i]}" + (f" ({', '.join(marks)})" if marks else "")
     share = answer.probabilities[i]
-    style = "chosen" if i == answer.index else ""
+    style = "chosen" if chosen else ""
     return (
         f'<tr class="{style}"><td>{escape(label)}<span class="bar" style="width:{100 * share:.1f}%"></span></td>'
         f'<td class="number">{percent_text(share)}</td><td class="number">{answer.log_probabilities[i]:.4f}</td></tr>'
     )
 
 
-def _explanation(receipt: Receipt) -> str:
-    written = receipt.explanation
+def _explanation(written: Explanation, said: Said) -> str:
     if not written.text:
         return _quiet("The model wrote no explanation.")
     end = _quiet("The explanation was cut at the length limit.") if written.cut else ""
     label = _quiet("Written by the model after the answer above. Fluent text is no evidence: check it.")
-    return f'{label}<p class="explanation">{escape(written.text)}</p>{end}'
+    doubt = caution(said.explanation_doubt) if said.explanation_doubt else ""
+    return f'{label}<p class="explanation">{escape(written.text)}</p>{doubt}{end}'
 
 
 def _probes(receipt: Receipt) -> str:

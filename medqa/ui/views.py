@@ -46,7 +46,7 @@ def about_adapter(adapter: Adapter | None, base: str) -> str:
     """Who answers, what it was trained on and how often it is right."""
     if adapter is None:
         alone = f"{without_folder(base)} alone, without an adapter"
-        return f"{alone}. How often it is right is measured at the start of each run."
+        return f"{alone}. How often it is right is measured once in each run, after its first steps."
     by = f"{without_folder(adapter.base)} with the adapter {adapter.name}"
     said = f"{by}, trained on {without_folder(adapter.dataset)}"
     after = adapter.held_out.get("after")

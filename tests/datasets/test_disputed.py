@@ -43,7 +43,7 @@ def stems(loaded):
 def test_rows_with_a_disputed_key_are_left_out_and_counted(mark, file):
     everything = load(file)
     disputed = everything.questions[2]
-    mark(Question(f"  {disputed.stem.upper()}\n", tuple(reversed(disputed.options))))
+    mark(Question(f"  {disputed.stem.upper()}\n", tuple(reversed(disputed.options)), 2))
     kept = load(file, disputed_rows="leave out")
     assert stems(kept) == [stem for stem in stems(everything) if stem != disputed.stem]
     assert kept.skipped_by_reason == {"disputed key": 1}
@@ -59,7 +59,7 @@ def test_only_a_wrong_key_makes_a_row_disputed(mark, file):
 
 def test_the_same_stem_with_other_options_is_another_question(mark, file):
     everything = load(file)
-    mark(Question(everything.questions[0].stem, ("one", "two", "four")))
+    mark(Question(everything.questions[0].stem, ("one", "two", "four"), 0))
     assert load(file, disputed_rows="leave out") == everything
 
 
@@ -117,6 +117,6 @@ def test_two_who_give_the_same_option_agree_whatever_its_letter(mark):
     for number in range(10):
         mark(question(number), right=1)
     first = load("disputes").questions[0]
-    mark(Question(first.stem, ("two", "three", "one")), right=0)
+    mark(Question(first.stem, ("two", "three", "one"), 2), right=0)
     assert load("disputes").skipped == ()
     assert stems(load("disputes")).count(first.stem) == 1

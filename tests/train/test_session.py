@@ -92,6 +92,7 @@ def test_the_adapters_card_keeps_how_sure_it_was_of_each_held_out_answer(finishe
     counts = {kind: sum(len(judged[kind].split()) for judged in kept.values()) for kind in ("right", "wrong")}
     after = adapter.held_out["after"]
     assert split == "validation"
+    assert sum(trust.held_out_options(adapter.card).values()) == after["total"]
     assert counts == {"right": after["correct"], "wrong": after["total"] - after["correct"]}
     # The same as the engine counts with the saved adapter, give or take a rounding.
     held_out = datasets.load(questions_file, split).questions

@@ -11,8 +11,11 @@ from medqa.engine import Engine
 from medqa.question import Explanation
 from medqa.receipt import read, weights_sha256
 from medqa.settings import Settings
+from medqa.ui import answer_tab
 from medqa.ui.answering import Asked
 from medqa.ui.panels import dispute, receipt
+from medqa.ui.views import NOT_NAMED
+from tests.ui.tree import Tree
 
 pytestmark = pytest.mark.model
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -47,6 +50,21 @@ def test_a_saved_answer_has_the_probes_run_until_then(asked, engines):
     assert read(Path(file)).probes == {"Would it hold?": ("It holds.",)}
     _, page = receipt.save(engines, ".html", asked)
     assert "It holds." in Path(page).read_text()
+
+
+def test_a_saved_answer_has_every_caution_of_its_card(engines, asked, questions):
+    tops = " ".join(str(10 * i + 5) for i in range(100))  # of every hundredth, ten in each tenth
+    adapter = replace(asked.adapter, card={"certainty": {"test": {"": {"right": tops, "wrong": ""}}}})
+    *_, (_, card, shown) = answer_tab.answer_pieces(engines, asked.answer.base, adapter, questions[5], 0.999)
+    card_text = Tree(card).text
+    said = read(Path(receipt.save(engines, ".json", shown)[1])).said
+    page = Tree(Path(receipt.save(engines, ".html", shown)[1]).read_text()).text
+    assert said.record.startswith("When it was ") and said.explanation_doubt
+    for sentence in ("Not sure", NOT_NAMED, *said.doubts, said.record, said.explanation_doubt):
+        assert sentence in card_text
+        assert sentence in page
+    assert card_text.count("⚠") == page.count("⚠")
+    assert said.not_sure_below == 0.999
 
 
 def test_two_answers_are_saved_as_two_files_and_one_answer_twice_as_one(asked, engines):

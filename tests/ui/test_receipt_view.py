@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from medqa.question import Answer, Explanation, Question
-from medqa.receipt import Made, Receipt
+from medqa.receipt import Made, Receipt, Said
 from medqa.reproduce import Reproduced
 from medqa.ui import receipt_view
 from tests.ui.tree import Tree
@@ -13,7 +13,7 @@ HOSTILE = "<script>alert(\"1\")</script>&lt;b&gt;</p></td><img src=x onerror='al
 MADE = Made(HOSTILE, "9860", HOSTILE, "e281", "cpu", HOSTILE, "float32", {HOSTILE: HOSTILE})
 RECEIPT = Receipt(
     Question(HOSTILE, (HOSTILE, "B"), 1), (-0.1, -3.0), Explanation(HOSTILE, ended=True), MADE, HOSTILE,
-    {HOSTILE: (HOSTILE,)},
+    {HOSTILE: (HOSTILE,)}, Said((HOSTILE,), 0.5, HOSTILE, HOSTILE),
 )  # fmt: skip
 
 
@@ -56,6 +56,35 @@ def test_the_page_holds_everything_a_receipt_holds():
     assert "None." in text
     assert "none, the base model alone" in text
     assert "SHA-256" not in text
+
+
+SAID = Said(("Its answer is a guess.",), 0.5, "Right 3 of 7 times.", "It nowhere says “one”.")
+PLAIN = replace(RECEIPT, question=Question("Which?", ("one", "two"), 1), said=SAID)
+
+
+def test_the_page_repeats_what_the_card_said_against_the_answer():
+    html = receipt_view.page(PLAIN)
+    text = Tree(html).text
+    assert "MedQA receipt: A) one" in text
+    places = [html.index(said) for said in ("Its answer is a guess.", "<h2>Question", "Right 3 of 7 times.",
+                                            "<h2>Explanation", "It nowhere says “one”.", "<h2>Probes")]  # fmt: skip
+    assert places == sorted(places)
+    assert "an option had to reach 50 %" in text
+    assert "so none is named" not in text
+    quiet = Tree(receipt_view.page(replace(PLAIN, said=Said()))).text
+    assert "had to reach" not in quiet and "⚠" not in quiet
+    assert Tree(receipt_view.page(replace(PLAIN, said=None))).text == quiet
+
+
+def test_where_the_card_named_no_option_the_page_names_none():
+    html = receipt_view.page(replace(PLAIN, said=replace(SAID, not_sure_below=0.99)))
+    text = Tree(html).text
+    assert "MedQA receipt: Not sure" in text
+    assert "No option reaches the probability you asked for, so none is named." in text
+    assert "an option had to reach 99 %" in text
+    assert "What the model writes for the likeliest option" in text
+    assert "receipt: A)" not in html and 'class="chosen"' not in html and "(chosen)" not in html
+    assert "B) two (key)" in text
 
 
 def test_a_check_says_in_words_and_by_a_sign_whether_the_answer_came_out_again():

@@ -211,7 +211,11 @@ def test_a_percentage_near_its_ends_says_on_which_side_it_is(share, text):
 @pytest.mark.parametrize(
     ("chosen", "sentence"),
     [
-        (None, "medqa-nano alone, without an adapter. How often it is right is measured at the start of each run."),
+        (
+            None,
+            "medqa-nano alone, without an adapter. How often it is right is measured once in each run, after its first "
+            "steps.",
+        ),
         (
             adapter(dataset="handbook", scores={"test": COUNTED}),
             "medqa-nano with the adapter quick-1, trained on handbook: right on 97 of 100 held-out questions "

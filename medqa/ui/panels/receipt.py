@@ -20,8 +20,9 @@ from medqa.ui.downloads import file_of
 from medqa.ui.panels.panel import Reset
 
 SAYS = (
-    "A receipt holds the question, the probabilities, the explanation, the probes you have run, and what answered: "
-    "base model, adapter, versions and device. Whoever has the same adapter can answer it again."
+    "A receipt holds the question, the probabilities, the explanation, the doubts that stand on the card, the probes "
+    "you have run, and what answered: base model, adapter, versions and device. Whoever has the same adapter can "
+    "answer it again."
 )
 
 
@@ -79,8 +80,10 @@ def receipt_of(shown: Asked, engines: Engines) -> Receipt:
             )
     made = made_by(engines.of(shown.answer.base), shown.adapter)
     date = shown.when.isoformat(timespec="seconds")
-    scores = shown.answer.log_probabilities
-    return Receipt(shown.answer.question, scores, shown.explanation, made, date, dict(shown.probes))
+    answer = shown.answer
+    return Receipt(
+        answer.question, answer.log_probabilities, shown.explanation, made, date, dict(shown.probes), shown.said
+    )
 
 
 def check(engines: Engines, file: str) -> Iterator[str]:

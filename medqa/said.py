@@ -1,0 +1,17 @@
+"""What is said of an answer beside its probabilities: why to doubt it, and its track record. Knows nothing of pages."""
+
+from __future__ import annotations
+
+from medqa import scope, trust
+from medqa.adapters import Adapter
+from medqa.question import Answer
+from medqa.receipt import Said
+
+
+def said_of(answer: Answer, adapter: Adapter | None, not_sure_below: float) -> Said:
+    """Before an explanation is written, so without its doubt."""
+    return Said(
+        doubts=tuple(scope.doubts(answer, adapter)),
+        not_sure_below=not_sure_below,
+        record=trust.track_record(answer, adapter.card) if adapter else "",
+    )
