@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 
 import gradio as gr
 
@@ -105,9 +104,11 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
     # Not `input`: Gradio fires that for keys only, not for a paste.
     pasted.change(read_paste, pasted, [read_as, *fields], trigger_mode="always_last", **quiet)
     for button, (_, example) in zip(buttons, examples, strict=True):
-        button.click(partial(fill, example), None, fields, **quiet)
-    more.click(lambda n: options_shown(min(n + 1, MAX_OPTIONS)), count, [*options, key, count], **quiet)
-    fewer.click(lambda n: options_shown(max(n - 1, MIN_OPTIONS)), count, [*options, key, count], **quiet)
+        # What was pasted before, and what was wrong with it, is not about this question.
+        button.click(lambda example=example: ["", *fill(example)], None, [pasted, *fields], **quiet)
+    shape = [*options, key, count]
+    more.click(lambda n, letter: options_shown(min(n + 1, MAX_OPTIONS), letter), [count, key], shape, **quiet)
+    fewer.click(lambda n, letter: options_shown(max(n - 1, MIN_OPTIONS), letter), [count, key], shape, **quiet)
 
     adapter.change(lambda name: subjects_of(name, settings), adapter, subject, **quiet)
 
@@ -115,10 +116,13 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
         fields = stem_text, texts[:shown], key_letter, about
         yield from answered(settings, engines, adapter_name, fields, percent / 100)
 
-    ask.click(lambda: list(reset.values()), None, list(reset), queue=False, **quiet).then(
+    answering = ask.click(lambda: list(reset.values()), None, list(reset), queue=False, **quiet).then(
         answer, [adapter, not_sure_below, count, key, subject, stem, *options], [problem, card, asked],
         show_progress="minimal", show_progress_on=[card], concurrency_limit=8, api_visibility="private",
-    ).then(lambda shown: gr.update(visible=shown is not None), asked, probes, **quiet)  # fmt: skip
+    )  # fmt: skip
+    answering.then(lambda shown: gr.update(visible=shown is not None), asked, probes, **quiet)
+    # Pressed while an answer is on its way: it may be to another question by now, and Gradio would drop the press.
+    ask.click(None, cancels=[answering])
     return adapter, hint, added
 
 
@@ -176,10 +180,11 @@ def fill(question: Question) -> list:
     return [question.stem, *options, key, shown, question.subject or NOT_KNOWN]
 
 
-def options_shown(shown: int) -> list:
-    """A hidden option is emptied, so that what is asked is what is seen."""
+def options_shown(shown: int, key: str) -> list:
+    """A hidden option is emptied, so that what is asked is what is seen; a key that is hidden is none."""
     options = [gr.update(visible=True) if i < shown else gr.update(visible=False, value="") for i in range(MAX_OPTIONS)]
-    return [*options, gr.update(choices=[NOT_KNOWN, *LETTERS[:shown]], value=NOT_KNOWN), shown]
+    choices = [NOT_KNOWN, *LETTERS[:shown]]
+    return [*options, gr.update(choices=choices, value=key if key in choices else NOT_KNOWN), shown]
 
 
 def asked_question(stem: str, options: Sequence[str], key: str, subject: str | None) -> Question:

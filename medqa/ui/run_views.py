@@ -129,7 +129,7 @@ def log(events: Sequence[dict]) -> str:
     """A line per event, the newest first: what has just happened is seen without scrolling."""
     newest_first = sorted(events, key=lambda event: event["time"], reverse=True)
     lines = [f"{datetime.fromtimestamp(event['time']):%H:%M:%S}  {escape(_said(event))}" for event in newest_first]
-    return f'<div class="mq-log" tabindex="0" aria-label="Log">{chr(10).join(lines)}</div>'
+    return f'<div class="mq-log" role="region" tabindex="0" aria-label="Log">{chr(10).join(lines)}</div>'
 
 
 def _said(event: dict) -> str:
@@ -170,7 +170,7 @@ def runs_table(rows: Sequence[tuple[Run, Progress]]) -> str:
     )
     body = "".join(map(_run_row, rows))
     table = f'<table class="mq-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div class="mq-scroll" tabindex="0" aria-label="All runs">{table}</div>'
+    return f'<div class="mq-scroll" role="region" tabindex="0" aria-label="All runs">{table}</div>'
 
 
 def _run_row(row: tuple[Run, Progress]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from textwrap import shorten
 
 from medqa.adapters import Adapter
 from medqa.datasets.rows import Loaded
@@ -19,6 +20,8 @@ from medqa.ui.charts import clock
 NOT_ADVICE = "A demonstrator for exam questions. Not medical advice, not for use in patient care."
 NOT_SURE = "Not sure"
 FOLDED = "What the model writes for the likeliest option"
+# Enough to tell one question from another.
+STEM_SHOWN = 110
 NOT_NAMED = "No option reaches the probability you asked for, so none is named."
 
 
@@ -77,12 +80,14 @@ def answer_card(
     by = note(f"Answered by {who} Probabilities are shares among these options. {NOT_ADVICE}")
     heading = _heading(answer) if sure else NOT_SURE
     told = _explanation(explanation, answer)
+    # The fields above may have been edited since.
+    about = note(f"“{shorten(question.stem, STEM_SHOWN, placeholder=' …')}”")
     if not sure:
         # Folded, as it argues for one option; written all the same, because probes, receipts and disputes hold it.
         told = f'<details class="mq-texts"><summary>{FOLDED}</summary>{told}</details>'
     return (
         f'<section class="mq-card" aria-live="polite" aria-busy="{str(growing).lower()}">'
-        f"<h3>{heading}</h3>{careful}{rows}{kept}{told}{by}</section>"
+        f"{about}<h3>{heading}</h3>{careful}{rows}{kept}{told}{by}</section>"
     )
 
 
