@@ -75,6 +75,12 @@ def _faults_of_visitors(spec: RunSpec, settings: Settings) -> Iterator[tuple[str
     if spec.dataset not in (*data_sets(settings), *map(str, uploads.kept(settings))):
         named = without_folder(spec.dataset)
         yield "dataset", f"The data set “{named}” is not offered here. Choose one from the list, or upload your own."
+    # What it leaves out, a preview lists: which questions others have disputed is for the host to see.
+    if spec.disputed_rows != "keep":
+        yield (
+            "disputed_rows",
+            "Rows that others have disputed are left out by whoever runs this MedQA alone. Keep them.",
+        )
     for field in MOST:
         limit = most(field, settings)
         value = getattr(spec, field)

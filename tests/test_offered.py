@@ -120,6 +120,13 @@ def test_what_visitors_have_disputed_is_offered_to_the_host_alone(machine_with, 
     assert "disputes” is not offered here" in faults(replace(PLAIN, dataset="disputes"), public)["dataset"]
 
 
+def test_which_rows_were_disputed_cannot_be_learned_by_leaving_them_out_on_a_public_page(machine_with, private, public):
+    machine_with(1)
+    leaving_out = replace(PLAIN, disputed_rows="leave out")
+    offered.check(leaving_out, private)
+    assert "left out by whoever runs this MedQA alone" in faults(leaving_out, public)["disputed_rows"]
+
+
 # A page of one's own
 
 

@@ -60,7 +60,7 @@ def _component(field: str, spec: RunSpec, settings: Settings) -> gr.components.C
     if field == "precision":
         return gr.Dropdown(list(PRECISIONS), value=value, **common)
     if field == "disputed_rows":
-        return gr.Dropdown(list(DISPUTED_ROWS), value=value, **common)
+        return gr.Dropdown(list(DISPUTED_ROWS), value=value, visible=not settings.public, **common)
     # One device leaves nothing to choose.
     several = offered.devices(settings) > 1
     if field == "base_weights":
