@@ -9,6 +9,7 @@ panels/            what opens under an answer: probes, receipt, dispute
 answering.py       engines loaded behind the page
 spec_form.py       the settings of a run as a form
 downloads.py       texts as files to download
+request_limits.py  how large a request may be, and what may lie about of uploads
 views.py           values to HTML; run_views.py runs, receipt_view.py a receipt, probe_views/ each probe's result
 charts.py          curves to SVG
 """
