@@ -30,7 +30,7 @@ A run
     spec.py           the settings of a run, checked; the presets
     estimate.py       what a run will take; a preview of its examples
     uploads.py        people's own files, kept beside the runs
-    offered.py        what the page lets people choose, and visitors of a public one
+    offered.py        what the page lets people choose, and visitors of a public one; visitors.py makes room for theirs
     launch.py         start, stop, resume the training process; standby.py has one ready, lock_holder.py ends one
     runs.py           the run record: folder, events, derived status
     export.py         a run as one JSON or as a TensorBoard log

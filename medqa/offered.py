@@ -23,6 +23,10 @@ MOST = {
     "evaluation_questions": 500,
     "evaluations": 10,
 }
+# So many runs of visitors are kept, and so much of them: one of a billion parameters takes up to 2 GB, the embedded
+# model's up to 40 MB, and takes seconds to make.
+MOST_RUNS_OF_VISITORS = 100
+MOST_BYTES_OF_VISITORS = 4 * 10**9
 # Two cores train the embedded model on some 30 rows of MedMCQA a second: ten epochs of these take half an hour.
 MOST_ROWS_ON_A_CPU = 5_000
 LARGE_FOR_A_CPU = ": all visitors share a CPU, which a larger one would keep busy for hours"

@@ -59,6 +59,11 @@ class Run:
         return self.folder / "stop"
 
     @property
+    def visitor_file(self) -> Path:
+        """There where a visitor of a public page began the run."""
+        return self.folder / "visitor"
+
+    @property
     def has_adapter(self) -> bool:
         return (self.adapter / "adapter_config.json").exists()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from medqa import export, launch, offered, runs
+from medqa import export, launch, offered, runs, visitors
 from medqa.base_model import ModelError
 from medqa.datasets import handbook
 from medqa.runs import EventReader, Progress, Run, RunError
@@ -47,9 +47,11 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
         look = gr.Button("Show three training examples and an estimate", size="sm", elem_id="preview")
         preview = gr.HTML(elem_id="preview-text")
         gr.HTML(views.splits_explained(handbook.SPLITS))
+    # What a visitor of a public page wrote there, all others would read.
     name = gr.Textbox(
-        label="Run name", placeholder="empty: the next free name, such as quick-1", max_lines=1, elem_id="run-name"
-    )
+        label="Run name", placeholder="empty: the next free name, such as quick-1", max_lines=1, elem_id="run-name",
+        visible=not settings.public,
+    )  # fmt: skip
     with gr.Row(equal_height=True):
         start = gr.Button("Start fine-tuning", variant="primary", elem_id="start")
         stop = gr.Button(STOP, variant="stop", interactive=False, elem_id="stop")
@@ -107,9 +109,12 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
 
 
 def started(settings: Settings, preset_name: str, run_name: str, values: tuple) -> tuple:
+    chosen = "" if settings.public else run_name.strip()
     try:
-        spec = allowed_spec(values, settings, run_name.strip() or launch.free_name(preset_name, settings.runs))
-        run = launch.start(spec, settings.runs)
+        spec = allowed_spec(values, settings, chosen or launch.free_name(preset_name, settings.runs))
+        if settings.public:
+            visitors.make_room(settings.runs)
+        run = launch.start(spec, settings.runs, by_visitor=settings.public)
     except (SpecError, RunError) as error:
         return views.error(str(error)), gr.skip(), gr.skip()
     return "", gr.update(choices=_run_names(settings), value=run.name), ""

@@ -10,6 +10,7 @@ from medqa.runs import EventWriter, Run
 from medqa.settings import Settings
 from medqa.spec import RunSpec
 from medqa.ui import charts, fine_tune_tab
+from medqa.ui.spec_form import FORM, form_value
 
 DATASET = "/srv/visitors/cases.jsonl"
 
@@ -102,7 +103,6 @@ def test_what_a_trainer_says_of_a_file_is_shown_without_its_folder(settings, run
 def test_an_error_of_the_preview_names_the_file_without_its_folder(settings, monkeypatch):
     from medqa import estimate
     from medqa.datasets.rows import DatasetError
-    from medqa.ui.spec_form import FORM, form_value
 
     def fails(spec, folder, device):
         raise DatasetError(f"None of 3 questions of {spec.dataset} fits.")
@@ -175,3 +175,28 @@ def test_a_visitor_cannot_go_on_with_a_run_that_could_not_be_started_here(settin
     run.write_spec(RunSpec(name="quick-1"))
     assert fine_tune_tab.resumed(replace(settings, public=True), run.name) == ""
     assert gone_on == [run, run]
+
+
+@pytest.fixture
+def begun(settings, monkeypatch):
+    """begun(settings): what was started when a name was written into the form, and whether by a visitor."""
+    seen, room = [], []
+    monkeypatch.setattr(fine_tune_tab.visitors, "make_room", room.append)
+
+    def start(spec, folder, by_visitor):
+        seen.append((spec.name, by_visitor, len(room)))
+        return Run(folder / spec.name)
+
+    monkeypatch.setattr(fine_tune_tab.launch, "start", start)
+    values = tuple(form_value(field, RunSpec()) for field in FORM)
+
+    def begin(settings):
+        fine_tune_tab.started(settings, "quick", "visit-cheap-pills.com", values)
+        return seen[-1]
+
+    return begin
+
+
+def test_a_run_of_a_visitor_gets_its_name_by_itself_is_marked_and_has_room_made_for_it(settings, begun):
+    assert begun(settings) == ("visit-cheap-pills.com", False, 0)
+    assert begun(replace(settings, public=True)) == ("quick-1", True, 1)
