@@ -36,7 +36,7 @@ A run
     export.py         a run as one JSON or as a TensorBoard log
 
 Used by people
-    settings.py       folders and limits, from the environment
+    settings.py       folders and limits, from the environment; folders.py leaves folders out of what people are told
     ui/               the page; the only folder that imports gradio
     commands.py       the command line (python -m medqa): run_commands.py, answer_commands.py, probe_command.py and
                       receipt_commands.py are its parts, command_line.py what they share

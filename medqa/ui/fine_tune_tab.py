@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
-
 import gradio as gr
 
 from medqa import export, launch, offered, runs, visitors
 from medqa.base_model import ModelError
 from medqa.datasets import handbook
-from medqa.runs import EventReader, Progress, Run, RunError
+from medqa.folders import each_text_without
+from medqa.runs import RunError
 from medqa.settings import Settings
 from medqa.spec import PRESETS, SpecError, without_folders
-from medqa.ui import charts, run_views, views
+from medqa.ui import charts, views
 from medqa.ui.downloads import file_of
+from medqa.ui.shown_run import look
 from medqa.ui.spec_form import allowed_spec, form, from_preset, keep_upload
+from medqa.ui.telling import folders, told_error
 
 POLL_SECONDS = 1.0
 STOP, STOP_AT_ONCE = "Stop", "Stop at once"
@@ -116,7 +115,7 @@ def started(settings: Settings, preset_name: str, run_name: str, values: tuple) 
             visitors.make_room(settings.runs)
         run = launch.start(spec, settings.runs, by_visitor=settings.public)
     except (SpecError, RunError) as error:
-        return views.error(str(error)), gr.skip(), gr.skip()
+        return told_error(error, settings), gr.skip(), gr.skip()
     return "", gr.update(choices=_run_names(settings), value=run.name), ""
 
 
@@ -128,11 +127,11 @@ def shown_preview(settings: Settings, values: tuple) -> str:
     try:
         spec = allowed_spec(values, settings)
     except SpecError as error:
-        return views.error(str(error))
+        return told_error(error, settings)
     try:
         made = preview(spec, settings.runs, device.choose(settings.device))
     except (DatasetError, ModelError) as error:
-        return views.error(without_folders(str(error), spec))
+        return told_error(without_folders(str(error), spec), settings)
     return views.preview(made)
 
 
@@ -140,42 +139,31 @@ def stopped(settings: Settings, run_name: str | None, pressed: str) -> tuple:
     """`pressed`: what stood on the button. Of two who press Stop at the same time neither ends the run at once."""
     at_once = pressed == STOP_AT_ONCE
     try:
-        launch.stop(runs.named(settings.runs, run_name or ""), at_once)
+        launch.stop(runs.named(settings.runs, run_name), at_once)
     except RunError as error:
-        return views.error(str(error)), gr.skip()
+        return told_error(error, settings), gr.skip()
     return views.note(ENDED if at_once else STOPPING), gr.update(value=STOP_AT_ONCE)
 
 
 def resumed(settings: Settings, run_name: str | None) -> str:
     try:
-        run = runs.named(settings.runs, run_name or "")
+        run = runs.named(settings.runs, run_name)
         if settings.public:
             offered.check(run.spec, settings)
         launch.resume(run)
     except (RunError, SpecError) as error:
-        return views.error(str(error))
+        return told_error(error, settings)
     return ""
-
-
-@lru_cache(maxsize=256)
-def _reader(folder: Path, created: int) -> EventReader:
-    """One reader per run for all visitors, so that each poll parses only what is new."""
-    return EventReader(Run(folder))
-
-
-def seen(run: Run) -> Progress:
-    # A run deleted and made anew under the same name is another one.
-    return runs.progress_of(run, _reader(run.folder, (run.folder / "spec.json").stat().st_mtime_ns))
 
 
 def export_file(settings: Settings, run_name: str | None) -> tuple:
     try:
-        run = runs.named(settings.runs, run_name or "")
+        run = runs.named(settings.runs, run_name)
         record = export.record(run)
     except RunError as error:
-        return views.error(str(error)), gr.skip()
+        return told_error(error, settings), gr.skip()
     if settings.public:
-        record = export.without_folders(record)
+        record = each_text_without(export.without_folders(record), folders(settings))
     return "", file_of(export.as_json(record), run.name, ".json")
 
 
@@ -194,7 +182,8 @@ def panel_of(settings: Settings, run_name: str | None, chosen: list[str], alread
         hidden = gr.update(visible=False)
         newest = gr.update(choices=names, value=_newest(settings))
         return [newest, "", "", "", gr.update(value=STOP, interactive=False), hidden, hidden, (names,)]
-    progress = seen(run)
+    seen = look(run)
+    progress = seen.progress
     stopping = progress.status == "running" and run.stop_file.exists()
     # Its last word said, a process still takes seconds to leave on a busy machine, and holds the device till then.
     resumable = progress.resumable and not run.alive
@@ -202,41 +191,17 @@ def panel_of(settings: Settings, run_name: str | None, chosen: list[str], alread
     version = (names, run.name, progress.status, counts, stopping, run.has_adapter, resumable, tuple(chosen))
     if version == already:
         return [gr.skip()] * 8
-    progress = _without_folders(run, progress)
+    drawn = seen.drawn(chosen, settings)
     return [
         choices,
-        run_views.run_panel(run, progress),
-        run_charts(progress, chosen),
-        run_views.log([*progress.messages, *progress.evaluations]),
+        drawn.panel,
+        drawn.curves,
+        drawn.log,
         gr.update(value=STOP_AT_ONCE if stopping else STOP, interactive=progress.status == "running"),
         gr.update(visible=resumable),
         gr.update(visible=run.has_adapter and progress.status != "running"),
         version,
     ]
-
-
-def _without_folders(run: Run, progress: Progress) -> Progress:
-    """What a trainer says may name a file; where the server keeps it is no visitor's business."""
-    try:
-        spec = run.spec
-    except RunError:
-        return progress
-    messages = [
-        event | {words: without_folders(event[words], spec) for words in ("message", "reason") if words in event}
-        for event in progress.messages
-    ]
-    return replace(progress, reason=without_folders(progress.reason, spec), messages=messages)
-
-
-def run_charts(progress: Progress, chosen: list[str]) -> str:
-    """Loss and accuracy, and what is chosen of `charts.SPIKES` and `charts.STEP_FIGURES`."""
-    last = max([event["seconds"] for event in (*progress.steps, *progress.evaluations)], default=0.0)
-    spikes = charts.spike_series(progress.steps) if charts.SPIKES in chosen else []
-    loss = charts.chart("Loss", [*charts.loss_series(progress.steps, progress.evaluations), *spikes], x_end=last)
-    accuracy = charts.chart(
-        "Right on held-out questions", charts.accuracy_series(progress.evaluations), "%", (0, 100), last, 180
-    )
-    return loss + charts.step_figures(progress.steps, chosen, last) + accuracy
 
 
 def _run_names(settings: Settings) -> list[str]:

@@ -19,6 +19,7 @@ from medqa.ui.answering import Engines
 from medqa.ui.fine_tune_tab import fine_tune_tab, on_page_load
 from medqa.ui.past_runs import past_runs
 from medqa.ui.request_limits import RequestLimits
+from medqa.ui.telling import told_text
 
 CSS = ASSETS / "style.css"
 BADGE_SECONDS = 1.0
@@ -65,7 +66,7 @@ def use_adapter(name: str, settings: Settings, added: Choices) -> tuple:
 
 def badge(settings: Settings, engines: Engines) -> tuple:
     if engines.failure:
-        return views.header("no model", [engines.failure]), gr.Timer(active=False)
+        return views.header("no model", [told_text(engines.failure, settings)]), gr.Timer(active=False)
     if not engines.is_ready(settings.base_model):
         return gr.skip(), gr.skip()
     return views.header(*engines.hardware()), gr.Timer(active=False)

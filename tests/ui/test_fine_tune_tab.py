@@ -80,15 +80,31 @@ def test_a_run_is_exported_as_json_under_its_name(settings, run):
 
 def test_on_a_public_page_an_export_names_no_folder_of_the_server(settings, run):
     _, file = fine_tune_tab.export_file(replace(settings, public=True), run.name)
+    EventWriter(run)("note", message="/srv/models/other/config.json is missing.")
+    _, file = fine_tune_tab.export_file(replace(settings, public=True), run.name)
     text = Path(file).read_text()
     assert "/srv" not in text
+    assert "config.json is missing." in text
     assert "cases.jsonl is gone." in text
 
 
 def test_without_a_run_there_is_nothing_to_export_and_the_page_says_so(settings):
     said, file = fine_tune_tab.export_file(settings, None)
-    assert "There is no run" in said
+    assert "Choose a run first." in said
     assert not isinstance(file, str)
+
+
+def test_who_presses_stop_or_resume_without_a_run_is_told_to_choose_one(settings):
+    assert "Choose a run first." in fine_tune_tab.stopped(settings, None, "Stop")[0]
+    assert "Choose a run first." in fine_tune_tab.resumed(settings, "")
+
+
+def test_a_public_page_does_not_say_where_the_runs_are_and_the_log_does(settings, capsys):
+    assert str(settings.runs) in fine_tune_tab.resumed(settings, "none-1")
+    said = fine_tune_tab.resumed(replace(settings, public=True), "none-1")
+    assert f"There is no run “none-1” in {settings.runs.name}." in said
+    assert str(settings.runs.parent) not in said
+    assert str(settings.runs) in capsys.readouterr().err
 
 
 def test_what_a_trainer_says_of_a_file_is_shown_without_its_folder(settings, run):
@@ -97,6 +113,12 @@ def test_what_a_trainer_says_of_a_file_is_shown_without_its_folder(settings, run
     assert "cases.jsonl is gone." in panel
     assert "cases.jsonl has none." in log
     assert "/srv" not in panel + log
+
+
+def test_a_public_page_shows_no_folder_that_a_trainer_names(settings, run):
+    EventWriter(run)("failed", reason="The adapter can't be written in /srv/medqa/runs/quick-1: no such file.")
+    _, panel, *_ = fine_tune_tab.panel_of(replace(settings, public=True), run.name, [], ())
+    assert "be written in quick-1: no such file." in panel
 
 
 @pytest.mark.model
