@@ -72,6 +72,8 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
 
     boxes = list(inputs.values())
     private = {"api_visibility": "private"}
+    # A data set may have hundreds of thousands of rows: one is in memory at a time.
+    reading = {"concurrency_id": "rows", "concurrency_limit": 1, **private}
     quiet = {"show_progress": "hidden", **private}
     panel = [shown, live, curves, log, stop, resume, use, sent]
 
@@ -80,9 +82,9 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
         lambda path, base: keep_upload(path, base, settings),
         [upload, inputs["cop_base"]],
         [inputs["dataset"], uploaded],
-        **private,
+        **reading,
     )
-    look.click(lambda *values: shown_preview(settings, values), boxes, preview, **private)
+    look.click(lambda *values: shown_preview(settings, values), boxes, preview, **reading)
 
     def begin(preset_name: str, run_name: str, *values):
         return started(settings, preset_name, run_name, values)

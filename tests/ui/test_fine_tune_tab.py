@@ -222,3 +222,12 @@ def begun(settings, monkeypatch):
 def test_a_run_of_a_visitor_gets_its_name_by_itself_is_marked_and_has_room_made_for_it(settings, begun):
     assert begun(settings) == ("visit-cheap-pills.com", False, 0)
     assert begun(replace(settings, public=True)) == ("quick-1", True, 1)
+
+
+def test_one_data_set_is_read_at_a_time_for_a_preview_or_as_an_upload(settings):
+    import gradio as gr
+
+    with gr.Blocks() as page:
+        fine_tune_tab.fine_tune_tab(settings)
+    reading = [event for event in page.fns.values() if event.concurrency_id == "rows"]
+    assert [event.concurrency_limit for event in reading] == [1, 1]
