@@ -30,13 +30,13 @@ A run
     spec.py           the settings of a run, checked; the presets
     estimate.py       what a run will take; a preview of its examples
     uploads.py        people's own files, kept beside the runs
-    offered.py        what the page lets people choose, and visitors of a public one
+    offered.py        what the page lets people choose, and visitors of a public one; visitors.py makes room for theirs
     launch.py         start, stop, resume the training process; standby.py has one ready, lock_holder.py ends one
     runs.py           the run record: folder, events, derived status
     export.py         a run as one JSON or as a TensorBoard log
 
 Used by people
-    settings.py       folders and limits, from the environment
+    settings.py       folders and limits, from the environment; folders.py leaves folders out of what people are told
     ui/               the page; the only folder that imports gradio
     commands.py       the command line (python -m medqa): run_commands.py, answer_commands.py, probe_command.py and
                       receipt_commands.py are its parts, command_line.py what they share

@@ -32,7 +32,7 @@ _keeps_ready = threading.Event()
 BUSY = "The device is busy with the run “{holder}”. Wait until it ends, or stop it first."
 
 
-def start(spec: RunSpec, folder: Path) -> Run:
+def start(spec: RunSpec, folder: Path, by_visitor: bool = False) -> Run:
     """Make the run's folder, start its process. Raises SpecError, or RunError when name or device is taken."""
     checked(spec)
     run = Run(folder / spec.name)
@@ -43,6 +43,8 @@ def start(spec: RunSpec, folder: Path) -> Run:
     with runs.holding(folder / ".device.lock", BUSY) as device_lock:
         try:
             run.folder.mkdir()
+            if by_visitor:
+                run.visitor_file.touch()
             run.write_spec(spec)
         except FileExistsError:
             raise RunError(f"There is a run “{spec.name}” already. Choose another name, or resume that one.") from None

@@ -189,12 +189,15 @@ class Loaded:
 
 
 def adapter_key(folder: Path | None) -> str:
-    """Names the weights this folder holds now."""
+    """Names the weights this folder holds now. Raises ModelError where it is gone."""
     if folder is None:
         return ""
-    # The weights' time is part of the key: a resumed run replaces its adapter under the same path.
-    weights = folder / "adapter_model.safetensors"
-    return hashlib.sha256(f"{folder.resolve()} {weights.stat().st_mtime_ns}".encode()).hexdigest()[:16]
+    try:
+        # Their time is part of the key: a resumed run replaces its adapter under the same path.
+        written = (folder / "adapter_model.safetensors").stat().st_mtime_ns
+    except FileNotFoundError:
+        raise ModelError(f"The adapter in {folder} is gone. Choose another one, and answer again.") from None
+    return hashlib.sha256(f"{folder.resolve()} {written}".encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=2)

@@ -6,9 +6,11 @@ Knows no page.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
 
 from medqa import gpus, uploads
-from medqa.datasets import HUB_IDS, NAMES, SHOWN_TO_ALL
+from medqa.datasets import HUB_IDS, NAMES, SHOWN_TO_ALL, handbook
 from medqa.settings import EMBEDDED, Settings
 from medqa.spec import PRESETS, RANGES, Preset, RunSpec, SpecError, told, without_folder
 
@@ -23,6 +25,14 @@ MOST = {
     "evaluation_questions": 500,
     "evaluations": 10,
 }
+# Each step is an event that every visitor's page draws.
+MOST_STEPS = 10_000
+# Of those for which Rows may be empty; the handbook's and an upload's are counted.
+ROWS = {"medmcqa": 182_822, "medqa_usmle": 10_178, "medqa_usmle_5": 10_178}
+# So many runs of visitors are kept, and so much of them: one of a billion parameters takes up to 2 GB, the embedded
+# model's up to 40 MB, and takes seconds to make.
+MOST_RUNS_OF_VISITORS = 100
+MOST_BYTES_OF_VISITORS = 4 * 10**9
 # Two cores train the embedded model on some 30 rows of MedMCQA a second: ten epochs of these take half an hour.
 MOST_ROWS_ON_A_CPU = 5_000
 LARGE_FOR_A_CPU = ": all visitors share a CPU, which a larger one would keep busy for hours"
@@ -37,6 +47,14 @@ def base_models(settings: Settings) -> list[str]:
     fitting = (EMBEDDED,) if _shares_a_cpu(settings) else BASE_MODELS
     # The host's own choice is on the machine already: the Answer tab loads it.
     return list(dict.fromkeys([settings.base_model, *fitting]))
+
+
+def located(base_model: str, settings: Settings) -> str:
+    """The path of an offered base model that visitors know by its last part; any other name as it is."""
+    offered = base_models(settings) if settings.public else []
+    if base_model in offered:
+        return base_model
+    return next((path for path in offered if without_folder(path) == base_model), base_model)
 
 
 def data_sets(settings: Settings) -> list[str]:
@@ -72,9 +90,16 @@ def _faults_of_visitors(spec: RunSpec, settings: Settings) -> Iterator[tuple[str
     if spec.base_model not in base_models(settings):
         yield "base_model", _not_offered(spec, settings)
     # Only what is there: the text of a path could name any folder of the host.
-    if spec.dataset not in (*data_sets(settings), *map(str, uploads.kept(settings))):
+    known = spec.dataset in (*data_sets(settings), *map(str, uploads.kept(settings)))
+    if not known:
         named = without_folder(spec.dataset)
         yield "dataset", f"The data set “{named}” is not offered here. Choose one from the list, or upload your own."
+    # What it leaves out, a preview lists: which questions others have disputed is for the host to see.
+    if spec.disputed_rows != "keep":
+        yield (
+            "disputed_rows",
+            "Rows that others have disputed are left out by whoever runs this MedQA alone. Keep them.",
+        )
     for field in MOST:
         limit = most(field, settings)
         value = getattr(spec, field)
@@ -82,6 +107,27 @@ def _faults_of_visitors(spec: RunSpec, settings: Settings) -> Iterator[tuple[str
             had = f"empty, which asks for all of {spec.dataset}" if value is None else f"{value:,}"
             allowed = f"at most {limit:,} {RANGES[field][2]}".strip()
             yield field, f"{told(field, 'label')} is {had}; on this public page it can be {allowed}."
+    if not known:
+        return
+    steps = spec.steps(min(spec.rows or MOST["rows"], _rows(spec.dataset)))
+    if steps > MOST_STEPS:
+        yield (
+            "batch_size",
+            f"These settings make {steps:,} steps; on this public page there can be at most {MOST_STEPS:,}. Raise the "
+            "effective batch, or lower the rows or the epochs.",
+        )
+
+
+def _rows(dataset: str) -> int:
+    """How many rows to train on a data set has at most."""
+    if dataset == "handbook":
+        return _handbook_rows()
+    return ROWS[dataset] if dataset in ROWS else uploads.most_rows(Path(dataset))
+
+
+@lru_cache(maxsize=1)
+def _handbook_rows() -> int:
+    return len(handbook.questions("train"))
 
 
 def _has_more_rows(spec: RunSpec, settings: Settings) -> bool:

@@ -59,6 +59,11 @@ class Run:
         return self.folder / "stop"
 
     @property
+    def visitor_file(self) -> Path:
+        """There where a visitor of a public page began the run."""
+        return self.folder / "visitor"
+
+    @property
     def has_adapter(self) -> bool:
         return (self.adapter / "adapter_config.json").exists()
 
@@ -81,7 +86,10 @@ def all_runs(folder: Path) -> list[Run]:
     return [Run(path.parent) for path in sorted(specs, key=lambda p: p.stat().st_mtime, reverse=True)]
 
 
-def named(folder: Path, name: str) -> Run:
+def named(folder: Path, name: str | None) -> Run:
+    """Raises RunError."""
+    if not name:
+        raise RunError("Choose a run first.")
     run = next((run for run in all_runs(folder) if run.name == name), None)
     if run is None:
         known = ", ".join(run.name for run in all_runs(folder)) or "none yet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,10 +43,21 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     if "SPACE_ID" in environment:
         chosen.setdefault("host", "0.0.0.0")
         chosen.setdefault("public", True)
+    # Where strangers can reach the page they are visitors, unless the host says otherwise.
+    if chosen.get("share") or not _is_loopback(chosen.get("host", Settings.host)):
+        chosen.setdefault("public", True)
     # What any visitor writes is kept only where the host wants it.
     if chosen.get("public"):
         chosen.setdefault("disputes", False)
     return Settings(**chosen)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        # Of names only this one is sure to lead back here.
+        return host == "localhost"
 
 
 def _parsed(variable: str, text: str, wanted: type) -> object:

@@ -106,3 +106,8 @@ def test_an_adapter_that_does_not_fit_is_refused_and_leaves_the_answers_alone(
             engine.score(CASE, bad)
         assert engine.score(CASE).log_probabilities == pytest.approx(base, abs=1e-5)
     assert engine.score(CASE, good).log_probabilities != pytest.approx(base, abs=0.01)
+
+
+def test_an_adapter_deleted_since_it_answered_is_told_as_gone(loaded, tmp_path):
+    with pytest.raises(ModelError, match=r"is gone\. Choose another one"), loaded.using(tmp_path / "adapter"):
+        pass

@@ -112,12 +112,46 @@ def test_a_refused_file_is_not_told_by_its_folder(machine_with, public):
     assert "/srv" not in faults(replace(PLAIN, dataset="/srv/private/own.csv"), public)["dataset"]
 
 
+def test_settings_that_make_too_many_steps_are_refused_with_how_many_there_can_be(machine_with, public):
+    machine_with(0)
+    many = replace(PLAIN, dataset="medmcqa", rows=5_000, epochs=10, batch_size=1)
+    sentence = faults(many, public)["batch_size"]
+    assert "make 50,000 steps; on this public page there can be at most 10,000" in sentence
+    offered.check(replace(many, batch_size=5), public)
+    # No data set has more rows than it has.
+    offered.check(replace(many, dataset="handbook", epochs=8), public)
+
+
+def test_the_steps_of_an_upload_are_counted_by_its_rows(machine_with, public):
+    machine_with(1)
+    file = public.runs / ".uploads" / "1f.csv"
+    file.parent.mkdir()
+    file.write_text("question,A,B,answer\n" + "Which?,x,y,A\n" * 1500)
+    spec = replace(PLAIN, dataset=str(file), epochs=10)
+    offered.check(spec, public)
+    assert list(faults(replace(spec, batch_size=1), public)) == ["batch_size"]
+
+
+def test_visitors_know_the_hosts_base_model_by_its_last_part_alone(machine_with, private, public):
+    machine_with(0)
+    assert offered.located("nano", replace(public, base_model="/srv/models/nano")) == "/srv/models/nano"
+    assert offered.located("medqa-nano", public) == "medqa-nano"
+    assert offered.located("nano", replace(private, base_model="/srv/models/nano")) == "nano"
+
+
 def test_what_visitors_have_disputed_is_offered_to_the_host_alone(machine_with, private, public):
     machine_with(1)
     assert "disputes" in offered.data_sets(private)
     offered.check(replace(PLAIN, dataset="disputes"), private)
     assert "disputes" not in offered.data_sets(public)
     assert "disputes” is not offered here" in faults(replace(PLAIN, dataset="disputes"), public)["dataset"]
+
+
+def test_which_rows_were_disputed_cannot_be_learned_by_leaving_them_out_on_a_public_page(machine_with, private, public):
+    machine_with(1)
+    leaving_out = replace(PLAIN, disputed_rows="leave out")
+    offered.check(leaving_out, private)
+    assert "left out by whoever runs this MedQA alone" in faults(leaving_out, public)["disputed_rows"]
 
 
 # A page of one's own

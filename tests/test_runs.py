@@ -339,7 +339,13 @@ def test_a_run_is_found_by_name(run):
     assert runs.named(run.folder.parent, "quick-1") == run
 
 
-@pytest.mark.parametrize("name", ["quick-2", "../quick-1", "", "."])
+@pytest.mark.parametrize("name", ["", None])
+def test_who_names_no_run_is_told_to_choose_one(run, name):
+    with pytest.raises(RunError, match=r"^Choose a run first\.$"):
+        runs.named(run.folder.parent, name)
+
+
+@pytest.mark.parametrize("name", ["quick-2", "../quick-1", "."])
 def test_an_unknown_run_is_refused_with_those_there_are(run, name):
     run.write_spec(RunSpec(name="quick-1"))
     with pytest.raises(RunError, match=r"Runs there: quick-1\.") as refused:

@@ -79,6 +79,21 @@ def test_a_space_can_still_choose_for_itself():
     assert (settings.host, settings.public) == ("127.0.0.1", False)
 
 
+@pytest.mark.parametrize(
+    "environment", [{"MEDQA_SHARE": "1"}, {"MEDQA_HOST": "0.0.0.0"}, {"MEDQA_HOST": "::"}, {"MEDQA_HOST": "medqa.org"}]
+)
+def test_a_page_that_others_can_reach_is_public_and_keeps_no_marks_unless_the_host_says_otherwise(environment):
+    settings = from_environment(environment)
+    assert (settings.public, settings.disputes) == (True, False)
+    own = from_environment(environment | {"MEDQA_PUBLIC": "0"})
+    assert (own.public, own.disputes) == (False, True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.1.1", "::1", "localhost"])
+def test_a_page_that_only_this_machine_can_reach_is_not_public(host):
+    assert not from_environment({"MEDQA_HOST": host}).public
+
+
 def test_marks_on_answers_are_kept_on_a_public_page_only_when_the_host_says_so():
     assert from_environment({}).disputes
     assert not from_environment({"MEDQA_PUBLIC": "1"}).disputes

@@ -122,3 +122,17 @@ def test_a_folder_of_runs_that_cannot_be_written_is_told(settings, ward_round):
     settings.runs.write_text("a file")
     with pytest.raises(UploadError, match="can't be kept on the server: Not a directory"):
         uploads.keep(ward_round(*stems(False, 3)), settings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "question,answer\n1,A\n2,A\n3,A",
+        "question,answer\r1,A\r2,A\r3,A",
+        '[{"q": 1}, {"q": 2}, {"q": 3}]',
+        "{}\n{}\n{}\n",
+    ],
+)
+def test_a_files_rows_are_never_counted_too_few(tmp_path, text):
+    (tmp_path / "file").write_text(text, newline="")
+    assert 3 <= uploads.most_rows(tmp_path / "file") <= 4

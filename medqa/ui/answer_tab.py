@@ -21,6 +21,7 @@ from medqa.spec import without_folder
 from medqa.ui import views
 from medqa.ui.answering import Asked, Engines
 from medqa.ui.panels.row import probe_row
+from medqa.ui.telling import told_error
 
 BASE_ALONE = ""
 SHOWN_AT_FIRST = 4
@@ -217,7 +218,7 @@ def answered(
         yield "", views.note(_wait(engines, base)), None
         yield from answer_pieces(engines, base, adapter, question, not_sure_below)
     except (QuestionError, AdapterError, ModelError, hub.HubError) as error:
-        yield views.error(str(error)), "", None
+        yield told_error(error, settings), "", None
 
 
 def _wait(engines: Engines, base: str) -> str:

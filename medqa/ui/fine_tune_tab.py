@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
-
 import gradio as gr
 
-from medqa import export, launch, offered, runs
+from medqa import export, launch, offered, runs, visitors
 from medqa.base_model import ModelError
 from medqa.datasets import handbook
-from medqa.runs import EventReader, Progress, Run, RunError
+from medqa.folders import each_text_without
+from medqa.runs import RunError
 from medqa.settings import Settings
 from medqa.spec import PRESETS, SpecError, without_folders
-from medqa.ui import charts, run_views, views
+from medqa.ui import charts, views
 from medqa.ui.downloads import file_of
+from medqa.ui.shown_run import look
 from medqa.ui.spec_form import allowed_spec, form, from_preset, keep_upload
+from medqa.ui.telling import folders, told_error
 
 POLL_SECONDS = 1.0
 STOP, STOP_AT_ONCE = "Stop", "Stop at once"
@@ -47,9 +46,11 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
         look = gr.Button("Show three training examples and an estimate", size="sm", elem_id="preview")
         preview = gr.HTML(elem_id="preview-text")
         gr.HTML(views.splits_explained(handbook.SPLITS))
+    # What a visitor of a public page wrote there, all others would read.
     name = gr.Textbox(
-        label="Run name", placeholder="empty: the next free name, such as quick-1", max_lines=1, elem_id="run-name"
-    )
+        label="Run name", placeholder="empty: the next free name, such as quick-1", max_lines=1, elem_id="run-name",
+        visible=not settings.public,
+    )  # fmt: skip
     with gr.Row(equal_height=True):
         start = gr.Button("Start fine-tuning", variant="primary", elem_id="start")
         stop = gr.Button(STOP, variant="stop", interactive=False, elem_id="stop")
@@ -71,6 +72,8 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
 
     boxes = list(inputs.values())
     private = {"api_visibility": "private"}
+    # A data set may have hundreds of thousands of rows: one is in memory at a time.
+    reading = {"concurrency_id": "rows", "concurrency_limit": 1, **private}
     quiet = {"show_progress": "hidden", **private}
     panel = [shown, live, curves, log, stop, resume, use, sent]
 
@@ -79,9 +82,9 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
         lambda path, base: keep_upload(path, base, settings),
         [upload, inputs["cop_base"]],
         [inputs["dataset"], uploaded],
-        **private,
+        **reading,
     )
-    look.click(lambda *values: shown_preview(settings, values), boxes, preview, **private)
+    look.click(lambda *values: shown_preview(settings, values), boxes, preview, **reading)
 
     def begin(preset_name: str, run_name: str, *values):
         return started(settings, preset_name, run_name, values)
@@ -107,11 +110,14 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
 
 
 def started(settings: Settings, preset_name: str, run_name: str, values: tuple) -> tuple:
+    chosen = "" if settings.public else run_name.strip()
     try:
-        spec = allowed_spec(values, settings, run_name.strip() or launch.free_name(preset_name, settings.runs))
-        run = launch.start(spec, settings.runs)
+        spec = allowed_spec(values, settings, chosen or launch.free_name(preset_name, settings.runs))
+        if settings.public:
+            visitors.make_room(settings.runs)
+        run = launch.start(spec, settings.runs, by_visitor=settings.public)
     except (SpecError, RunError) as error:
-        return views.error(str(error)), gr.skip(), gr.skip()
+        return told_error(error, settings), gr.skip(), gr.skip()
     return "", gr.update(choices=_run_names(settings), value=run.name), ""
 
 
@@ -123,11 +129,11 @@ def shown_preview(settings: Settings, values: tuple) -> str:
     try:
         spec = allowed_spec(values, settings)
     except SpecError as error:
-        return views.error(str(error))
+        return told_error(error, settings)
     try:
         made = preview(spec, settings.runs, device.choose(settings.device))
     except (DatasetError, ModelError) as error:
-        return views.error(without_folders(str(error), spec))
+        return told_error(without_folders(str(error), spec), settings)
     return views.preview(made)
 
 
@@ -135,42 +141,31 @@ def stopped(settings: Settings, run_name: str | None, pressed: str) -> tuple:
     """`pressed`: what stood on the button. Of two who press Stop at the same time neither ends the run at once."""
     at_once = pressed == STOP_AT_ONCE
     try:
-        launch.stop(runs.named(settings.runs, run_name or ""), at_once)
+        launch.stop(runs.named(settings.runs, run_name), at_once)
     except RunError as error:
-        return views.error(str(error)), gr.skip()
+        return told_error(error, settings), gr.skip()
     return views.note(ENDED if at_once else STOPPING), gr.update(value=STOP_AT_ONCE)
 
 
 def resumed(settings: Settings, run_name: str | None) -> str:
     try:
-        run = runs.named(settings.runs, run_name or "")
+        run = runs.named(settings.runs, run_name)
         if settings.public:
             offered.check(run.spec, settings)
         launch.resume(run)
     except (RunError, SpecError) as error:
-        return views.error(str(error))
+        return told_error(error, settings)
     return ""
-
-
-@lru_cache(maxsize=256)
-def _reader(folder: Path, created: int) -> EventReader:
-    """One reader per run for all visitors, so that each poll parses only what is new."""
-    return EventReader(Run(folder))
-
-
-def seen(run: Run) -> Progress:
-    # A run deleted and made anew under the same name is another one.
-    return runs.progress_of(run, _reader(run.folder, (run.folder / "spec.json").stat().st_mtime_ns))
 
 
 def export_file(settings: Settings, run_name: str | None) -> tuple:
     try:
-        run = runs.named(settings.runs, run_name or "")
+        run = runs.named(settings.runs, run_name)
         record = export.record(run)
     except RunError as error:
-        return views.error(str(error)), gr.skip()
+        return told_error(error, settings), gr.skip()
     if settings.public:
-        record = export.without_folders(record)
+        record = each_text_without(export.without_folders(record), folders(settings))
     return "", file_of(export.as_json(record), run.name, ".json")
 
 
@@ -189,7 +184,8 @@ def panel_of(settings: Settings, run_name: str | None, chosen: list[str], alread
         hidden = gr.update(visible=False)
         newest = gr.update(choices=names, value=_newest(settings))
         return [newest, "", "", "", gr.update(value=STOP, interactive=False), hidden, hidden, (names,)]
-    progress = seen(run)
+    seen = look(run)
+    progress = seen.progress
     stopping = progress.status == "running" and run.stop_file.exists()
     # Its last word said, a process still takes seconds to leave on a busy machine, and holds the device till then.
     resumable = progress.resumable and not run.alive
@@ -197,41 +193,17 @@ def panel_of(settings: Settings, run_name: str | None, chosen: list[str], alread
     version = (names, run.name, progress.status, counts, stopping, run.has_adapter, resumable, tuple(chosen))
     if version == already:
         return [gr.skip()] * 8
-    progress = _without_folders(run, progress)
+    drawn = seen.drawn(chosen, settings)
     return [
         choices,
-        run_views.run_panel(run, progress),
-        run_charts(progress, chosen),
-        run_views.log([*progress.messages, *progress.evaluations]),
+        drawn.panel,
+        drawn.curves,
+        drawn.log,
         gr.update(value=STOP_AT_ONCE if stopping else STOP, interactive=progress.status == "running"),
         gr.update(visible=resumable),
         gr.update(visible=run.has_adapter and progress.status != "running"),
         version,
     ]
-
-
-def _without_folders(run: Run, progress: Progress) -> Progress:
-    """What a trainer says may name a file; where the server keeps it is no visitor's business."""
-    try:
-        spec = run.spec
-    except RunError:
-        return progress
-    messages = [
-        event | {words: without_folders(event[words], spec) for words in ("message", "reason") if words in event}
-        for event in progress.messages
-    ]
-    return replace(progress, reason=without_folders(progress.reason, spec), messages=messages)
-
-
-def run_charts(progress: Progress, chosen: list[str]) -> str:
-    """Loss and accuracy, and what is chosen of `charts.SPIKES` and `charts.STEP_FIGURES`."""
-    last = max([event["seconds"] for event in (*progress.steps, *progress.evaluations)], default=0.0)
-    spikes = charts.spike_series(progress.steps) if charts.SPIKES in chosen else []
-    loss = charts.chart("Loss", [*charts.loss_series(progress.steps, progress.evaluations), *spikes], x_end=last)
-    accuracy = charts.chart(
-        "Right on held-out questions", charts.accuracy_series(progress.evaluations), "%", (0, 100), last, 180
-    )
-    return loss + charts.step_figures(progress.steps, chosen, last) + accuracy
 
 
 def _run_names(settings: Settings) -> list[str]:

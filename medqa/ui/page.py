@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
+from tempfile import gettempdir
 
 import gradio as gr
+from starlette.middleware import Middleware
 
-from medqa import launch
+from medqa import launch, uploads
 from medqa.settings import ASSETS, Settings
 from medqa.ui import views
 from medqa.ui.about_tab import about_tab
@@ -14,11 +18,17 @@ from medqa.ui.answer_tab import Choices, adapter_choices, adapter_hint, answer_t
 from medqa.ui.answering import Engines
 from medqa.ui.fine_tune_tab import fine_tune_tab, on_page_load
 from medqa.ui.past_runs import past_runs
+from medqa.ui.request_limits import RequestLimits
+from medqa.ui.telling import told_text
 
 CSS = ASSETS / "style.css"
 BADGE_SECONDS = 1.0
 # How often, and from which age on, Gradio's own copies of what was uploaded and saved are deleted: in seconds.
 DELETE_CACHE = (600, 3600)
+# Of so many pages Gradio keeps what they show, some 300 kB each: those used last. The others have to ask again.
+SESSIONS = 300
+# So many events wait for their turn; the next ones are told that it is busy.
+WAITING = 300
 
 
 def build(settings: Settings, engines: Engines) -> gr.Blocks:
@@ -56,7 +66,7 @@ def use_adapter(name: str, settings: Settings, added: Choices) -> tuple:
 
 def badge(settings: Settings, engines: Engines) -> tuple:
     if engines.failure:
-        return views.header("no model", [engines.failure]), gr.Timer(active=False)
+        return views.header("no model", [told_text(engines.failure, settings)]), gr.Timer(active=False)
     if not engines.is_ready(settings.base_model):
         return gr.skip(), gr.skip()
     return views.header(*engines.hardware()), gr.Timer(active=False)
@@ -77,10 +87,26 @@ def theme() -> gr.themes.Base:
     )  # fmt: skip
 
 
+def limits(settings: Settings, sent: Path) -> Middleware:
+    largest = settings.max_upload_megabytes * 2**20
+    room = uploads.LARGEST_FILES * largest if settings.public else math.inf
+    return Middleware(RequestLimits, largest, sent, kept_seconds=DELETE_CACHE[1], room=room)
+
+
+def sent_files(settings: Settings) -> Path:
+    """Where Gradio keeps its copies. Not its usual folder, which all pages of a machine share.
+
+    Nor one among the runs: the answer to an upload names it.
+    """
+    return Path(os.environ.get("GRADIO_TEMP_DIR") or gettempdir()) / f"medqa-{settings.port}"
+
+
 def serve(settings: Settings, prevent_thread_lock: bool = False) -> gr.Blocks:
+    sent = sent_files(settings)
+    os.environ["GRADIO_TEMP_DIR"] = str(sent)
     engines = Engines(settings)
     page = build(settings, engines)
-    page.queue(api_open=False, default_concurrency_limit=16)
+    page.queue(api_open=False, default_concurrency_limit=16, max_size=WAITING)
     page.launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -90,6 +116,8 @@ def serve(settings: Settings, prevent_thread_lock: bool = False) -> gr.Blocks:
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
+        state_session_capacity=SESSIONS,
+        app_kwargs={"middleware": [limits(settings, sent)]},
         max_file_size=f"{settings.max_upload_megabytes}mb",
         ssr_mode=False,
         quiet=True,

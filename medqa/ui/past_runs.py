@@ -8,7 +8,7 @@ from medqa import runs
 from medqa.runs import RunError
 from medqa.settings import Settings
 from medqa.ui import charts, run_views
-from medqa.ui.fine_tune_tab import seen
+from medqa.ui.shown_run import look
 
 CURVES = 4
 
@@ -35,7 +35,7 @@ def listed(settings: Settings) -> tuple:
             run.spec  # noqa: B018 - a run whose spec can't be read is left out of the table
         except RunError:
             continue
-        rows.append((run, seen(run)))
+        rows.append((run, look(run).progress))
     return run_views.runs_table(rows), gr.update(choices=[run.name for run, _ in rows])
 
 
@@ -43,7 +43,7 @@ def compared(settings: Settings, names: list[str]) -> str:
     loss, accuracy = [], []
     for i, name in enumerate(names[:CURVES]):
         try:
-            progress = seen(runs.named(settings.runs, name))
+            progress = look(runs.named(settings.runs, name)).progress
         except RunError:
             continue
         style = f"run-{i}"

@@ -24,6 +24,7 @@ from medqa.spec import (
     without_folder,
 )
 from medqa.ui import views
+from medqa.ui.telling import told_error
 from medqa.uploads import UploadError
 
 FORM = tuple(field.name for field in fields(RunSpec) if field.name != "name")
@@ -51,7 +52,9 @@ def _component(field: str, spec: RunSpec, settings: Settings) -> gr.components.C
     # A visitor of a public page picks from the list: a free text could name any folder of the host.
     free = not settings.public
     if field == "base_model":
-        known = [(without_folder(name), name) for name in offered.base_models(settings)]
+        known = [
+            (without_folder(name), name if free else without_folder(name)) for name in offered.base_models(settings)
+        ]
         return gr.Dropdown(known, value=value, allow_custom_value=free, **common)
     if field == "dataset":
         return gr.Dropdown(offered.data_sets(settings), value=value, allow_custom_value=free, **common)
@@ -60,7 +63,7 @@ def _component(field: str, spec: RunSpec, settings: Settings) -> gr.components.C
     if field == "precision":
         return gr.Dropdown(list(PRECISIONS), value=value, **common)
     if field == "disputed_rows":
-        return gr.Dropdown(list(DISPUTED_ROWS), value=value, **common)
+        return gr.Dropdown(list(DISPUTED_ROWS), value=value, visible=not settings.public, **common)
     # One device leaves nothing to choose.
     several = offered.devices(settings) > 1
     if field == "base_weights":
@@ -88,7 +91,8 @@ def from_preset(name: str, settings: Settings) -> list:
 def allowed_spec(values: tuple, settings: Settings, name: str = "unnamed") -> RunSpec:
     """The form's values as a spec that can be run here. Raises SpecError naming the fields that are off."""
     spec = spec_of(values, name)
-    spec = replace(spec, dataset=uploads.located(spec.dataset, settings))
+    base_model = offered.located(spec.base_model, settings)
+    spec = replace(spec, base_model=base_model, dataset=uploads.located(spec.dataset, settings))
     offered.check(spec, settings)
     return spec
 
@@ -112,7 +116,7 @@ def keep_upload(path: str, base: str, settings: Settings) -> tuple:
     try:
         kept = uploads.keep(Path(path), settings, _number_base(base), offered.most("rows", settings))
     except (UploadError, DatasetError) as error:
-        return gr.skip(), views.error(str(error))
+        return gr.skip(), told_error(error, settings)
     unmeasured = "" if kept.held_out.questions else views.note(NOTHING_HELD_OUT)
     choices = gr.update(choices=[*offered.data_sets(settings), (own_name, kept.name)], value=kept.name)
     return choices, views.upload_summary(own_name, kept.train, kept.held_out) + unmeasured

@@ -41,3 +41,8 @@ def test_the_form_asks_what_to_do_with_disputed_rows(component, settings):
 def test_the_disputed_are_offered_as_a_data_set_but_not_to_visitors_of_a_public_page(component, settings):
     assert "disputes" in choices(component("dataset", settings))
     assert "disputes" not in choices(component("dataset", replace(settings, public=True)))
+
+
+def test_visitors_of_a_public_page_are_not_asked_about_disputed_rows(component, settings):
+    assert component("disputed_rows", settings).visible
+    assert not component("disputed_rows", replace(settings, public=True)).visible

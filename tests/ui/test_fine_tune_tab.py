@@ -10,6 +10,7 @@ from medqa.runs import EventWriter, Run
 from medqa.settings import Settings
 from medqa.spec import RunSpec
 from medqa.ui import charts, fine_tune_tab
+from medqa.ui.spec_form import FORM, form_value
 
 DATASET = "/srv/visitors/cases.jsonl"
 
@@ -79,15 +80,31 @@ def test_a_run_is_exported_as_json_under_its_name(settings, run):
 
 def test_on_a_public_page_an_export_names_no_folder_of_the_server(settings, run):
     _, file = fine_tune_tab.export_file(replace(settings, public=True), run.name)
+    EventWriter(run)("note", message="/srv/models/other/config.json is missing.")
+    _, file = fine_tune_tab.export_file(replace(settings, public=True), run.name)
     text = Path(file).read_text()
     assert "/srv" not in text
+    assert "config.json is missing." in text
     assert "cases.jsonl is gone." in text
 
 
 def test_without_a_run_there_is_nothing_to_export_and_the_page_says_so(settings):
     said, file = fine_tune_tab.export_file(settings, None)
-    assert "There is no run" in said
+    assert "Choose a run first." in said
     assert not isinstance(file, str)
+
+
+def test_who_presses_stop_or_resume_without_a_run_is_told_to_choose_one(settings):
+    assert "Choose a run first." in fine_tune_tab.stopped(settings, None, "Stop")[0]
+    assert "Choose a run first." in fine_tune_tab.resumed(settings, "")
+
+
+def test_a_public_page_does_not_say_where_the_runs_are_and_the_log_does(settings, capsys):
+    assert str(settings.runs) in fine_tune_tab.resumed(settings, "none-1")
+    said = fine_tune_tab.resumed(replace(settings, public=True), "none-1")
+    assert f"There is no run “none-1” in {settings.runs.name}." in said
+    assert str(settings.runs.parent) not in said
+    assert str(settings.runs) in capsys.readouterr().err
 
 
 def test_what_a_trainer_says_of_a_file_is_shown_without_its_folder(settings, run):
@@ -98,11 +115,16 @@ def test_what_a_trainer_says_of_a_file_is_shown_without_its_folder(settings, run
     assert "/srv" not in panel + log
 
 
+def test_a_public_page_shows_no_folder_that_a_trainer_names(settings, run):
+    EventWriter(run)("failed", reason="The adapter can't be written in /srv/medqa/runs/quick-1: no such file.")
+    _, panel, *_ = fine_tune_tab.panel_of(replace(settings, public=True), run.name, [], ())
+    assert "be written in quick-1: no such file." in panel
+
+
 @pytest.mark.model
 def test_an_error_of_the_preview_names_the_file_without_its_folder(settings, monkeypatch):
     from medqa import estimate
     from medqa.datasets.rows import DatasetError
-    from medqa.ui.spec_form import FORM, form_value
 
     def fails(spec, folder, device):
         raise DatasetError(f"None of 3 questions of {spec.dataset} fits.")
@@ -175,3 +197,37 @@ def test_a_visitor_cannot_go_on_with_a_run_that_could_not_be_started_here(settin
     run.write_spec(RunSpec(name="quick-1"))
     assert fine_tune_tab.resumed(replace(settings, public=True), run.name) == ""
     assert gone_on == [run, run]
+
+
+@pytest.fixture
+def begun(settings, monkeypatch):
+    """begun(settings): what was started when a name was written into the form, and whether by a visitor."""
+    seen, room = [], []
+    monkeypatch.setattr(fine_tune_tab.visitors, "make_room", room.append)
+
+    def start(spec, folder, by_visitor):
+        seen.append((spec.name, by_visitor, len(room)))
+        return Run(folder / spec.name)
+
+    monkeypatch.setattr(fine_tune_tab.launch, "start", start)
+    values = tuple(form_value(field, RunSpec()) for field in FORM)
+
+    def begin(settings):
+        fine_tune_tab.started(settings, "quick", "visit-cheap-pills.com", values)
+        return seen[-1]
+
+    return begin
+
+
+def test_a_run_of_a_visitor_gets_its_name_by_itself_is_marked_and_has_room_made_for_it(settings, begun):
+    assert begun(settings) == ("visit-cheap-pills.com", False, 0)
+    assert begun(replace(settings, public=True)) == ("quick-1", True, 1)
+
+
+def test_one_data_set_is_read_at_a_time_for_a_preview_or_as_an_upload(settings):
+    import gradio as gr
+
+    with gr.Blocks() as page:
+        fine_tune_tab.fine_tune_tab(settings)
+    reading = [event for event in page.fns.values() if event.concurrency_id == "rows"]
+    assert [event.concurrency_limit for event in reading] == [1, 1]

@@ -44,8 +44,10 @@ def test_devices_and_how_they_hold_the_base_are_asked_only_where_there_are_sever
 
 
 def test_visitors_are_offered_what_they_are_allowed_and_told_the_limits(public):
-    form = boxes(replace(public, base_model="/srv/models/nano"))
-    assert form["base_model"].choices == [("nano", "/srv/models/nano"), ("medqa-nano", "medqa-nano")]
+    of_host = replace(public, base_model="/srv/models/nano")
+    form = boxes(of_host)
+    assert form["base_model"].choices == [("nano", "nano"), ("medqa-nano", "medqa-nano")]
+    assert spec_form.allowed_spec(values(base_model="nano"), of_host).base_model == "/srv/models/nano"
     assert form["batch_size"].info.endswith(" At most 64 here.")
     assert form["rows"].info.endswith(" At most 5,000 here.")
     assert "At most" not in boxes(replace(public, public=False))["batch_size"].info

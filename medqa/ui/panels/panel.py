@@ -18,6 +18,7 @@ from medqa.probes import Cancelled, Tell
 from medqa.question import QuestionError
 from medqa.ui import views
 from medqa.ui.answering import Asked
+from medqa.ui.telling import told_error
 
 # Shorter work shows no progress: a line that flashes by is a flicker. Longer work says so often how far it is.
 SECONDS_BETWEEN_NEWS = 0.5
@@ -115,7 +116,7 @@ def _heard(news: SimpleQueue) -> Iterator[tuple[str, bool]]:
 
 def _told(fault: Exception) -> Iterator[tuple[str, bool]]:
     if isinstance(fault, (QuestionError, AdapterError, ModelError, HubError)):
-        yield views.error(str(fault)), False
+        yield told_error(fault), False
         return
     yield views.error("This went wrong. The server's log says why."), False
     raise fault  # Gradio writes what a handler raises into the log

@@ -18,6 +18,7 @@ from medqa.ui import receipt_view, views
 from medqa.ui.answering import Asked, Engines
 from medqa.ui.downloads import file_of
 from medqa.ui.panels.panel import Reset
+from medqa.ui.telling import told_error
 
 SAYS = (
     "A receipt holds the question, the probabilities, the explanation, the doubts that stand on the card, the probes "
@@ -61,7 +62,7 @@ def save(engines: Engines, suffix: str, shown: Asked | None) -> tuple:
     try:
         made = receipt_of(shown, engines)
     except ReceiptError as error:
-        return views.error(str(error)), gr.skip()
+        return told_error(error, engines.settings), gr.skip()
     write: Callable[[Receipt], str] = Receipt.as_text if suffix == ".json" else receipt_view.page
     return "", file_of(write(made), "medqa-receipt", suffix)
 
@@ -94,4 +95,4 @@ def check(engines: Engines, file: str) -> Iterator[str]:
         engine = engines.of(base_here(receipt, adapter, engines.settings))
         yield receipt_view.checked(reproduce(receipt, engine, adapter))
     except (ReceiptError, QuestionError, AdapterError, ModelError, HubError) as error:
-        yield views.error(str(error))
+        yield told_error(error, engines.settings)

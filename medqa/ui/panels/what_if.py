@@ -19,6 +19,7 @@ from medqa.ui import views
 from medqa.ui.answering import Asked, Engines
 from medqa.ui.panels.panel import Reset, run_on
 from medqa.ui.probe_views.what_if import explanations, view
+from medqa.ui.telling import told_error
 
 TITLE = "What if …?"
 # Text is sent to the page this often: each piece on its own would flood a slow connection.
@@ -147,5 +148,5 @@ def explanation_pieces(engines: Engines, shown: Asked | None, stem: str, options
                 sent = time.monotonic()
                 yield gr.skip(), explanations(shown.explanation, explanation, result), gr.skip()
     except (QuestionError, AdapterError, ModelError, HubError) as error:
-        yield views.error(str(error)), "", gr.skip()
+        yield told_error(error, engines.settings), "", gr.skip()
     yield gr.skip(), gr.skip(), gr.update(visible=False)
