@@ -14,7 +14,8 @@ Answering it
     model.py          a base model with its tokenizer, and adapters attached by name; turns.py says who is next
     engine.py         score the options, write the explanation
     read_prompts.py   prompts a network has read, to go on from
-    batch.py          texts that grow together; graphed_batch.py the same on a GPU; writing.py steps them
+    batch.py          texts that grow together; graphed_batch.py the same on a GPU, lean_decoder.py
+                      a step on a CPU; writing.py steps them
     adapters.py       adapters found on disk or named on the Hub
     training_rows.py  the rows an adapter was trained on, with an index of their words
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import gradio as gr
 
@@ -30,6 +32,7 @@ SECONDS_BETWEEN_UPDATES = 0.1
 EXAMPLES = (("test", 0), ("test", 1), ("read", 0), ("unknown", 0))
 EXAMPLE_WORDS = {"test": "trained on, in other words", "read": "only read about", "unknown": "never read, never asked"}
 NOT_KNOWN = "not known"
+T = TypeVar("T")
 # Of a drop-down: label and value.
 Choices = Sequence[tuple[str, str]]
 
@@ -113,18 +116,41 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
 
     adapter.change(lambda name: subjects_of(name, settings), adapter, subject, **quiet)
 
-    def answer(adapter_name: str, percent: float, shown: int, key_letter: str, about: str, stem_text: str, *texts: str):
-        fields = stem_text, texts[:shown], key_letter, about
-        yield from answered(settings, engines, adapter_name, fields, percent / 100)
+    def answer(presses: Presses, adapter_name: str, percent: float, shown: int, letter: str, about: str, *texts: str):
+        stem_text, *option_texts = texts
+        fields = stem_text, option_texts[:shown], letter, about
+        yield from presses.until_another(answered(settings, engines, adapter_name, fields, percent / 100))
 
-    answering = ask.click(lambda: list(reset.values()), None, list(reset), queue=False, **quiet).then(
-        answer, [adapter, not_sure_below, count, key, subject, stem, *options], [problem, card, asked],
-        show_progress="minimal", show_progress_on=[card], concurrency_limit=8, api_visibility="private",
-    )  # fmt: skip
-    answering.then(lambda shown: gr.update(visible=shown is not None), asked, probes, **quiet)
-    # Pressed while an answer is on its way: it may be to another question by now, and Gradio would drop the press.
-    ask.click(None, cancels=[answering])
+    def cleared(presses: Presses) -> list:
+        presses.another()
+        return list(reset.values())
+
+    # Pressed while an answer is on its way, it may be to another question by now: then that one ends, and this is next.
+    presses = gr.State(Presses())
+    ask.click(cleared, presses, list(reset), queue=False, **quiet).then(
+        answer, [presses, adapter, not_sure_below, count, key, subject, stem, *options], [problem, card, asked],
+        trigger_mode="always_last", show_progress="minimal", show_progress_on=[card], concurrency_limit=8,
+        api_visibility="private",
+    ).then(lambda shown: gr.update(visible=shown is not None), asked, probes, **quiet)  # fmt: skip
     return adapter, hint, added
+
+
+@dataclass
+class Presses:
+    """How often one visitor has pressed the button: an answer ends when it is pressed again."""
+
+    count: int = 0
+
+    def another(self) -> None:
+        self.count += 1
+
+    def until_another(self, pieces: Generator[T]) -> Iterator[T]:
+        begun = self.count
+        with closing(pieces):
+            for piece in pieces:
+                if self.count > begun:
+                    return
+                yield piece
 
 
 def adapter_choices(settings: Settings, added: Choices = ()) -> list[tuple[str, str]]:
@@ -204,7 +230,7 @@ def answered(
     adapter_name: str,
     fields: tuple[str, Sequence[str], str, str | None],
     not_sure_below: float = 0.0,
-) -> Iterator[tuple[str, str, Asked | None]]:
+) -> Generator[tuple[str, str, Asked | None]]:
     """(problem, card, asked) as they grow: first the options' probabilities, then the explanation piece by piece.
 
     `fields`: what `asked_question` takes. `asked` is None until the card is complete: probes ask on about what stands

@@ -66,6 +66,28 @@ def test_a_question_without_options_is_refused_under_the_box_and_the_fields_stay
     expect(page.locator("#stem textarea")).to_have_value("Which vitamin deficiency causes scurvy?")
 
 
+def test_of_two_presses_the_card_shows_the_answer_to_the_second(page, pasted):
+    pasted(SMALL)
+    for between in (20, 200, 600):  # ms: while the first is cleared away, read, written
+        stem = f"Which vitamin cures what a sailor has after {between} days at sea?"
+        page.locator("#answer").click()
+        page.wait_for_timeout(between)
+        page.locator("#stem textarea").fill(stem)
+        page.locator("#answer").click()
+        expect(page.locator("#card section[aria-busy=false]")).to_contain_text(stem)
+        expect(page.get_by_text("Test this answer")).to_be_visible()
+
+
+def test_an_example_takes_the_place_of_what_could_not_be_read(page, opened):
+    opened(page)
+    page.locator("#pasted textarea").fill("Which vitamin deficiency causes scurvy? I forgot the options.")
+    expect(page.locator("#read-as [role=alert]")).to_be_visible()
+    page.locator("#examples button").first.click()
+    expect(page.locator("#read-as [role=alert]")).to_have_count(0)
+    expect(page.locator("#pasted textarea")).to_have_value("")
+    expect(page.locator("#stem textarea")).not_to_have_value("")
+
+
 def test_an_empty_question_is_refused_in_a_sentence(opened, page):
     opened(page)
     page.locator("#answer").click()

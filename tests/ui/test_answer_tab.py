@@ -45,6 +45,30 @@ def test_without_a_subject_none_is_asked_about(subject):
     assert (asked.subject, asked.answer) == (None, None)
 
 
+@pytest.mark.parametrize(("shown", "key", "left"), [(5, "B", "B"), (2, "B", "B"), (2, "C", answer_tab.NOT_KNOWN)])
+def test_a_key_stays_while_its_option_does(shown, key, left):
+    *_, choice, count = answer_tab.options_shown(shown, key)
+    assert (choice["value"], count) == (left, shown)
+
+
+def test_an_answer_ends_when_the_button_is_pressed_again():
+    presses, closed = answer_tab.Presses(), []
+
+    def pieces():
+        try:
+            yield from range(10)
+        finally:
+            closed.append(True)
+
+    presses.another()
+    shown = presses.until_another(pieces())
+    assert [next(shown), next(shown)] == [0, 1]
+    presses.another()
+    assert list(shown) == []
+    assert closed == [True]
+    assert list(presses.until_another(pieces())) == list(range(10))
+
+
 def test_a_field_left_empty_is_told():
     with pytest.raises(QuestionError, match="Option B is empty"):
         answer_tab.asked_question("Which?", ("Iron", " "), "A", None)

@@ -115,9 +115,16 @@ def test_a_run_table_shows_hostile_settings_as_text(tmp_path):
 # Answers
 
 
+def test_the_card_quotes_how_a_long_question_begins():
+    stem = f"{'A man has had a fever for days. ' * 9}Why?"
+    text = Tree(views.answer_card(answered(0.0, -1.1, stem=stem), "it.", None)).text
+    assert f"“{stem[:60]}" in text
+    assert stem[:200] not in text
+
+
 def test_the_card_shows_the_choice_its_share_and_who_answered():
     text = Tree(views.answer_card(answered(0.0, -1.1, options=("Iron", "Zinc")), "medqa-nano alone.", None)).text
-    assert text.startswith("A) Iron")
+    assert text.startswith("“Which?”A) Iron")
     assert "75 %" in text and "25 %" in text
     assert "Answered by medqa-nano alone. " in text
 
@@ -139,7 +146,7 @@ def test_a_card_that_is_not_sure_names_no_option_and_folds_the_explanation():
     unsure = answered(0.0, -0.1, key=0, options=("Iron", "Zinc"))
     html = views.answer_card(unsure, "it.", Explanation("Because."), sure=False)
     text = Tree(html).text
-    assert text.startswith("Not sure") and "none is named" in text
+    assert text.startswith("“Which?”Not sure") and "none is named" in text
     assert "52 %" in text and "48 %" in text and "✓ key" in text
     assert "chosen" not in html and "agrees with the key" not in text
     assert html.index("<details") < html.index("Because.") < html.index("</details>")
