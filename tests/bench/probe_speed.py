@@ -48,7 +48,7 @@ def main() -> None:
     questions = vignettes(chosen.data, chosen.words, chosen.questions)
     print(json.dumps({"figure": "setting", "device": device.choose().badge, "questions": len(questions),
                       "words": [len(question.stem.split()) for question in questions]}))  # fmt: skip
-    for name, probe in probes(engine, chosen.adapter).items():
+    for name, probe in probes(engine, chosen.adapter, questions).items():
         probe(questions[0])  # what only the first one pays for
         seconds = sorted(timed(probe, question) for question in questions)
         print(json.dumps({"figure": "probe", "name": name, "median_seconds": round(median(seconds), 2),
@@ -62,7 +62,10 @@ def vignettes(data: str, words: int, wanted: int) -> list[Question]:
     return [question for question in loaded if near[0] <= len(question.stem.split()) <= near[1]][:wanted]
 
 
-def probes(engine: Engine, adapter: Path) -> dict[str, Callable[[Question], object]]:
+def probes(engine: Engine, adapter: Path, questions: list[Question]) -> dict[str, Callable[[Question], object]]:
+    # On the page the card has the answer and its explanation already.
+    shown = {question: engine.score(question, adapter) for question in questions}
+    written = {question: list(engine.explain(shown[question], adapter))[-1].text for question in questions}
     with_adapter, alone = side(engine, adapters.read("measured", adapter)), side(engine, None)
     return {
         "order": lambda question: order(engine, question, adapter),
@@ -71,6 +74,9 @@ def probes(engine: Engine, adapter: Path) -> dict[str, Callable[[Question], obje
         "why-not": lambda question: why_not(engine, question, adapter, defended=()),
         "why-not, with defences": lambda question: why_not(engine, question, adapter),
         "explanation": lambda question: explanation(engine, question, adapter),
+        "explanation, as on the page": lambda question: explanation(
+            engine, question, adapter, answer=shown[question], written=written[question]
+        ),
         "neighbours": lambda question: neighbours(question, adapter),
         "compare": lambda question: compare(with_adapter, alone, question),
         "what-if": lambda question: what_if(engine, question, edited(question), adapter),
