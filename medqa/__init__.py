@@ -12,6 +12,7 @@ Answering it
     hub.py            files from the Hugging Face Hub, safetensors only
     base_model.py     a base model's files: where they are, which revision
     model.py          a base model with its tokenizer, and adapters attached by name; turns.py says who is next
+    trial_pass.py     whether answers can be computed with a base model's network
     engine.py         score the options, write the explanation
     read_prompts.py   prompts a network has read, to go on from
     batch.py          texts that grow together; graphed_batch.py the same on a GPU; writing.py steps them

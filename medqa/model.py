@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
+from medqa import trial_pass
 from medqa.base_model import ModelError, locate
 from medqa.device import Device, compute_on
 from medqa.turns import Turns
@@ -58,7 +59,11 @@ def load_base(name: str, device: Device, dtype: torch.dtype | None = None) -> Pr
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"The base model {name} can't be loaded: {error}") from error
-    return model.to(device.torch_name).eval()
+    model = model.to(device.torch_name).eval()
+    fault = trial_pass.fault_of(model)
+    if fault:
+        raise ModelError(f"The base model {name} can't be used: {fault} Choose another one.")
+    return model
 
 
 def decoder_layers(model: PreTrainedModel) -> list[torch.nn.Module]:

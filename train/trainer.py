@@ -103,11 +103,9 @@ def label_loss(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
         # No attention mask: padding is on the right and attention is causal; a mask would keep SDPA off its fast path.
         read = decoder_inputs(inputs)
         hidden = model.get_decoder()(**read, **decoder_options(read)).last_hidden_state
-        states, head = hidden.flatten(0, 1)[positions], model.get_output_embeddings()
-        if head.bias is None:
-            return LabelLoss.apply(states, head.weight, targets)
-        logits = head(states)
-    return functional.cross_entropy(logits.float(), targets, reduction="sum")
+        # Its weights are all there is to the output layer: a base of another kind is not loaded.
+        weight = model.get_output_embeddings().weight
+        return LabelLoss.apply(hidden.flatten(0, 1)[positions], weight, targets)
 
 
 class LengthSortedSampler(Sampler[int]):
