@@ -21,6 +21,7 @@ from transformers.utils.logging import disable_progress_bar
 from medqa import trial_pass
 from medqa.base_model import ModelError, locate
 from medqa.device import Device, compute_on
+from medqa.prompt import refusal_by
 from medqa.turns import Turns
 
 ADAPTERS_ATTACHED = 8
@@ -32,7 +33,7 @@ UNKNOWN = "unknown"
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """Raises ModelError when it has no chat template: nothing else says how to put a question to the model."""
+    """Raises ModelError when its chat template takes no question: nothing else says how to put one to the model."""
     try:
         folder = locate(name, weights=False)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -40,6 +41,12 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
         raise ModelError(f"The tokenizer of {name} can't be loaded: {error}") from error
     if not tokenizer.chat_template:
         raise ModelError(f"{name} has no chat template. Choose a chat or instruct model.")
+    refusal = refusal_by(tokenizer)
+    if refusal is not None:
+        raise ModelError(
+            f"The chat template of {name} takes no question after an instruction: {refusal.rstrip('.')}. "
+            "Choose another chat or instruct model."
+        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -50,6 +50,14 @@ def test_a_tokenizer_without_chat_template_is_refused(tmp_path, tiny_base):
         models.load_tokenizer(str(folder))
 
 
+def test_a_chat_template_that_refuses_the_instruction_is_told_as_the_model_loads(tmp_path, tiny_base):
+    folder = shutil.copytree(tiny_base, tmp_path / "no-system")
+    refusing = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    (folder / "chat_template.jinja").write_text(refusing)
+    with pytest.raises(ModelError, match=r"no-system takes no question .*: System role not supported\. Choose another"):
+        models.load_tokenizer(str(folder))
+
+
 def test_a_tokenizer_without_padding_token_pads_with_its_end_token(tmp_path, tiny_base):
     folder = shutil.copytree(tiny_base, tmp_path / "unpadded")
     config = json.loads((folder / "tokenizer_config.json").read_text())
