@@ -20,7 +20,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from medqa import trial_pass
 from medqa.base_model import ModelError, locate
-from medqa.device import Device, compute_on
+from medqa.device import Device, compute_on, is_out_of_memory
 from medqa.prompt import refusal_by
 from medqa.turns import Turns
 
@@ -55,22 +55,36 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
 def load_base(name: str, device: Device, dtype: torch.dtype | None = None) -> PreTrainedModel:
     """The model on its device, in evaluation mode, in the device's dtype unless told otherwise. Raises ModelError."""
     disable_progress_bar()
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            locate(name),
-            dtype=dtype or device.dtype,
-            attn_implementation="sdpa",
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-        )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(f"The base model {name} can't be loaded: {error}") from error
-    model = model.to(device.torch_name).eval()
-    fault = trial_pass.fault_of(model)
+    with _told_when_out_of_memory(name, device):
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                locate(name),
+                dtype=dtype or device.dtype,
+                attn_implementation="sdpa",
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+            )
+        except (OSError, ValueError, SafetensorError) as error:
+            raise ModelError(f"The base model {name} can't be loaded: {error}") from error
+        model = model.to(device.torch_name).eval()
+        fault = trial_pass.fault_of(model)
     if fault:
         raise ModelError(f"The base model {name} can't be used: {fault} Choose another one.")
     return model
+
+
+@contextmanager
+def _told_when_out_of_memory(name: str, device: Device) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ModelError(
+            f"{name} and what it computes do not fit into the device's memory ({device.hardware}). "
+            "Choose a smaller base model, or free the device."
+        ) from error
 
 
 def decoder_layers(model: PreTrainedModel) -> list[torch.nn.Module]:
@@ -101,10 +115,14 @@ class Loaded:
 
     @contextmanager
     def using(self, adapter: Path | None) -> Iterator[PreTrainedModel]:
-        """The causal language model with the adapter of this folder switched on (None: the base alone)."""
+        """The causal language model with the adapter of this folder switched on (None: the base alone).
+
+        Raises ModelError, also when memory runs out meanwhile.
+        """
         if self.cores:
             compute_on(self.cores)
-        with self._turns.mine(), torch.inference_mode():
+        enough = _told_when_out_of_memory(self.name, self.device)
+        with self._turns.mine(), torch.inference_mode(), enough:
             if adapter is not None:
                 # Once: a resumed run may replace the adapter at any moment.
                 key = adapter_key(adapter)

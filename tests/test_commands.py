@@ -124,6 +124,24 @@ def test_an_answer_as_text_shows_every_option_and_who_answered(said, pasted, wit
     assert f"with {with_finished_run}. Not medical advice." in out
 
 
+def test_a_base_that_does_not_fit_into_memory_is_told_in_one_line(said, pasted, monkeypatch, tiny_base):
+    import torch
+    from transformers import PreTrainedModel
+
+    from medqa import model
+
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(PreTrainedModel, "to", full)
+    model.load.cache_clear()
+    pasted(PASTED)
+    code, _, err = said("ask")
+    assert code == 2
+    assert err.startswith(f"medqa: {tiny_base} and what it computes do not fit into the device's memory")
+    assert err.count("\n") == 1
+
+
 def test_below_the_chosen_certainty_no_option_is_named(said, pasted):
     pasted(PASTED + "Answer: B\n")
     shares = json.loads(said("ask", "--json", "--not-sure-below", "0")[1])["probabilities"]

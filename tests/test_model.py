@@ -3,6 +3,8 @@ import shutil
 import time
 
 import pytest
+import torch
+from transformers import PreTrainedModel
 
 from medqa import model as models
 from medqa.base_model import ModelError
@@ -32,6 +34,32 @@ def test_a_damaged_model_is_told_by_its_name(tmp_path, tiny_base, cpu):
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ModelError, match=f"The base model {folder} can't be loaded"):
         models.load_base(str(folder), cpu)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("HIP error: out of memory"),
+        MemoryError(),
+    ],
+)
+def test_a_base_that_does_not_fit_into_memory_is_told_with_the_way_out(tiny_base, cpu, monkeypatch, error):
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(PreTrainedModel, "to", full)
+    with pytest.raises(ModelError) as refused:
+        models.load_base(tiny_base, cpu)
+    said = str(refused.value)
+    assert said.startswith(f"{tiny_base} and what it computes do not fit into the device's memory (2 cores).")
+    assert said.endswith("Choose a smaller base model, or free the device.")
+
+
+def test_another_fault_of_a_pass_keeps_its_own_name(loaded):
+    with pytest.raises(RuntimeError, match="no such kernel"), loaded.using(None):
+        raise RuntimeError("no such kernel")
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
