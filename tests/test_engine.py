@@ -61,7 +61,6 @@ def network(tiny_base, cpu, adapters):
 
 def plainly_scored(network, tokenizer, question):
     """One forward pass per option over prompt and answer: no cache, no padding."""
-
     prefix, remainders = option_tokens(question, tokenizer)
     scores = []
     for ids in remainders:
@@ -125,7 +124,6 @@ def test_an_answer_names_its_base_and_adapter(engine, adapters, tiny_base):
 
 @pytest.mark.parametrize("which", [0, 1], ids=["base", "adapter"])
 def test_the_explanation_goes_on_greedily_from_the_answer(engine, network, tokenizer, adapters, which):
-
     engine.max_explanation_tokens = 24
     answer = engine.score(CASE, adapters[which])
     pieces = list(engine.explain(answer, adapters[which]))
