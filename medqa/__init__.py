@@ -29,7 +29,7 @@ What to think of the answer
 
 A run
     spec.py           the settings of a run, checked; the presets
-    estimate.py       what a run will take; a preview of its examples
+    estimate.py       what a run will take; a preview of its examples. passes.py: how much a model computes at a time
     uploads.py        people's own files, kept beside the runs
     offered.py        what the page lets people choose, and visitors of a public one
     launch.py         start, stop, resume the training process; standby.py has one ready, lock_holder.py ends one

@@ -47,7 +47,7 @@ def rows_at_once(spec: RunSpec, device: Device, share: int, longest: int) -> int
 
     def fits(rows: int) -> bool:
         batch = replace(spec, batch_size=rows * count, devices=count)
-        return memory_bytes(batch, longest, shape, device.dtype_name, shared=True) <= free
+        return memory_bytes(batch, longest, shape, device, shared=True) <= free
 
     return max((rows for rows in range(1, share + 1) if share % rows == 0 and fits(rows)), default=1)
 

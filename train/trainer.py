@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel, Trainer
 
+from medqa.passes import TOKENS_AT_ONCE
 from medqa.prompt import Example
 from train import packing, ranks
 from train.fused import LabelLoss
@@ -25,9 +26,6 @@ from train.sharding import in_company
 BATCHES_PER_SORT = 16
 # Packed rows have no padding, and unsorted batches are of more equal size: they come in fewer shapes.
 BATCHES_PER_SORT_PACKED = 1
-# More than these go through the model in parts, their gradients added up: a working set nearer to the CPU's caches, and
-# less memory for the kernel to hand over.
-TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 2**16}
 Layout = Callable[[Sequence[Example]], dict[str, Tensor | list[int]]]
 # In place of a row's index: a row of nothing but padding.
 NOTHING = -1
