@@ -64,7 +64,7 @@ def _to_its_end(run: Run) -> int:
         print(f"{run.name}: {seen.status} at step {seen.step}, adapter in {run.adapter}")
         for split, score in seen.scores.items():
             shares = [f"{when} {s['correct']}/{s['total']}" for when, s in score.items()]
-            print(f"  {split}: {', '.join(shares)} right")
+            print(f"  {split}: {', '.join(shares)} right" if shares else f"  {split}: accuracy was not measured")
     return {"done": 0, "stopped": 3}.get(seen.status, 1)
 
 

@@ -364,6 +364,13 @@ def test_what_cannot_be_gone_on_with_is_told_and_nothing_starts(said, stopped_ru
     assert stopped_run.events_file.read_bytes() == events
 
 
+def test_a_run_that_measured_nothing_says_so_at_its_end(said, stopped_run, monkeypatch):
+    monkeypatch.setattr(launch, "resume", lambda run, _: EventWriter(run)("done", step=3, scores={"validation": {}}))
+    code, out, _ = said("resume", "mine-1")
+    assert code == 0
+    assert out.endswith("\n  validation: accuracy was not measured\n")
+
+
 def test_a_run_without_a_checkpoint_is_not_gone_on_with(said, tiny_spec, tmp_path):
     new_run(tmp_path / "runs", tiny_spec)
     code, _, error = said("resume", tiny_spec.name)
