@@ -5,10 +5,11 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from medqa import launch, runs
+from medqa import launch, run_commands, runs
 from medqa.commands import main
 from medqa.runs import EventWriter, Run
 from medqa.settings import ROOT
@@ -369,6 +370,36 @@ def test_a_run_that_measured_nothing_says_so_at_its_end(said, stopped_run, monke
     code, out, _ = said("resume", "mine-1")
     assert code == 0
     assert out.endswith("\n  validation: accuracy was not measured\n")
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_run_left_with_a_second_interrupt_is_told_to_run_on_and_where_to_find_it(said, stopped_run, monkeypatch):
+    running = replace(runs.progress_of(stopped_run), status="running")
+    monkeypatch.setattr(runs, "progress_of", lambda *_: running)
+    monkeypatch.setattr(launch, "resume", lambda run, _: run.stop_file.unlink())
+    monkeypatch.setattr(run_commands, "time", SimpleNamespace(sleep=interrupt))
+    code, _, error = said("resume", "mine-1")
+    assert (code, stopped_run.stop_file.exists()) == (130, True)
+    told = "medqa: mine-1 is left running and stops after its step."
+    assert error.splitlines()[-1] == f"{told} See the page, or go on with it: python -m medqa resume mine-1"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("ask",), ("probe", "order"), ("evaluate", "--limit", "2")], ids=lambda arguments: arguments[0]
+)
+def test_an_interrupted_command_says_so_in_one_line(said, pasted, monkeypatch, arguments):
+    from medqa.engine import Engine
+
+    monkeypatch.setattr(Engine, "score", interrupt)
+    monkeypatch.setattr(Engine, "score_many", interrupt)
+    pasted(PASTED)
+    code, _, error = said(*arguments)
+    assert code == 130
+    assert error.endswith("medqa: interrupted\n")
+    assert "Traceback" not in error
 
 
 def test_a_run_without_a_checkpoint_is_not_gone_on_with(said, tiny_spec, tmp_path):
