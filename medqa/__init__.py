@@ -12,6 +12,7 @@ Answering it
     hub.py            files from the Hugging Face Hub, safetensors only
     base_model.py     a base model's files: where they are, which revision
     model.py          a base model with its tokenizer, and adapters attached by name; turns.py says who is next
+    trial_pass.py     whether answers can be computed with a base model's network
     engine.py         score the options, write the explanation
     read_prompts.py   prompts a network has read, to go on from
     batch.py          texts that grow together; graphed_batch.py the same on a GPU, lean_decoder.py
@@ -29,7 +30,7 @@ What to think of the answer
 
 A run
     spec.py           the settings of a run, checked; the presets
-    estimate.py       what a run will take; a preview of its examples
+    estimate.py       what a run will take; a preview of its examples. passes.py: how much a model computes at a time
     uploads.py        people's own files, kept beside the runs
     offered.py        what the page lets people choose, and visitors of a public one; visitors.py makes room for theirs
     launch.py         start, stop, resume the training process; standby.py has one ready, lock_holder.py ends one

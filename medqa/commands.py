@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     except TOLD as error:
         print(f"medqa: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("medqa: interrupted", file=sys.stderr)
+        return 130
 
 
 def parser() -> argparse.ArgumentParser:

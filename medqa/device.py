@@ -105,6 +105,13 @@ def free_memory(device: Device, processes: int = 1) -> int:
     return psutil.virtual_memory().available // processes
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    # The CPU's allocator raises a plain RuntimeError; so do CUDA and HIP where not even their own part of a GPU fits.
+    said = str(error)
+    plain = "can't allocate memory" in said or "error: out of memory" in said
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or plain
+
+
 def warnings() -> list[str]:
     """What on this machine will bite, a sentence each."""
     found = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from medqa import runs
 from medqa.base_model import ModelError, locate
+from medqa.passes import LOGITS, TOKENS_AT_ONCE
 from medqa.spec import ALL_LINEAR, RunSpec
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 BYTES = {"bfloat16": 2, "float32": 4}
 # Of a device's free memory; a base that takes more is shared out, since activations and logits want room too.
 MOST_FOR_WEIGHTS = 0.5
+# Three float32 values: the product, its share and the share of the block before; a gradient takes the product's place.
+LOGIT_BYTES = 12
 # FSDP2 gathers the next layer while one computes.
 LAYERS_GATHERED = 2
 
@@ -75,17 +78,24 @@ def base_weights(spec: RunSpec, parameters: int, dtype: str, free: int) -> BaseW
 
 
 def estimate(
-    spec: RunSpec, lengths: list[int], examples: int, shape: Shape, dtype: str, pace: Pace | None, shared: bool = False
+    spec: RunSpec,
+    lengths: list[int],
+    examples: int,
+    shape: Shape,
+    device: Device,
+    pace: Pace | None,
+    shared: bool = False,
 ) -> Estimate:
     """`lengths`: tokens of a sample of the examples; `examples`: how many there will be."""
-    mean = sum(lengths) / len(lengths)
     steps = spec.steps(examples)
-    tokens = round(mean * steps * min(spec.batch_size, examples))
+    # Of an epoch's batches only the last is short.
+    epochs, more = divmod(steps, -(-examples // spec.batch_size))
+    tokens = round(sum(lengths) / len(lengths) * (epochs * examples + more * spec.batch_size))
     return Estimate(
         examples=examples,
         steps=steps,
         tokens=tokens,
-        memory_bytes=memory_bytes(spec, max(lengths), shape, dtype, shared),
+        memory_bytes=memory_bytes(spec, max(lengths), shape, device, shared),
         seconds=tokens / pace.tokens_per_second if pace else None,
         measured_by=pace.run if pace else None,
         devices=spec.devices,
@@ -93,23 +103,23 @@ def estimate(
     )
 
 
-def memory_bytes(spec: RunSpec, longest: int, shape: Shape, dtype: str, shared: bool = False) -> int:
-    """Of each device: weights, LoRA with gradients and AdamW's two moments (float32), its share's activations.
+def memory_bytes(spec: RunSpec, longest: int, shape: Shape, device: Device, shared: bool = False) -> int:
+    """Of each device: weights, LoRA with gradients and AdamW's two moments (float32), a pass's activations and logits.
 
-    The share is that of one effective batch; all the rest each device holds whole, or of shared weights its part of the
-    layers and two layers that are gathered.
+    A pass takes the device's share of one effective batch, or the part of it that goes through at a time; all the rest
+    each device holds whole, or of shared weights its part of the layers and two layers that are gathered.
     Activations kept for the backward pass per token and layer: about 10 vectors of the hidden width and 4 of the MLP's,
-    which is what Qwen3's block saves without recomputation; the logits count for a third of the positions in float32,
-    twice (value and gradient).
+    which is what Qwen3's block saves without recomputation. About a third of the positions have logits, a block of them
+    at a time, in some 12 bytes each. (Peaks of medqa-nano on a CPU, 2 to 16 rows: within 15 % of this.)
     """
-    wide = BYTES[dtype]
+    wide = BYTES[device.dtype_name]
     weights = shape.parameters * wide
     if shared:
         weights -= shape.in_layers * wide * max(0, 1 - 1 / spec.devices - LAYERS_GATHERED / shape.layers)
     lora = shape.trainable * 4 * 4
-    positions = spec.batch_size / spec.devices * longest
+    positions = min(spec.batch_size / spec.devices * longest, max(TOKENS_AT_ONCE[device.torch_name], longest))
     kept = positions * shape.layers * (10 * shape.hidden + 4 * shape.mlp) * wide
-    logits = positions / 3 * shape.vocabulary * 4 * 2
+    logits = min(positions / 3 * shape.vocabulary, LOGITS[device.torch_name]) * LOGIT_BYTES
     return round(weights + lora + kept + logits)
 
 
@@ -197,7 +207,7 @@ def preview(spec: RunSpec, folder: Path, device: Device, shown: int = 3, sample:
             )
             for example in kept[:shown]
         ),
-        estimate=estimate(spec, lengths, len(loaded.questions), shape, device.dtype_name, speed, weights.shared),
+        estimate=estimate(spec, lengths, len(loaded.questions), shape, device, speed, weights.shared),
         loaded=loaded,
         sampled=len(drawn),
         cut=sum(example.cut for example in kept),

@@ -18,9 +18,11 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
+from medqa import trial_pass
 from medqa.base_model import ModelError, locate
-from medqa.device import Device, compute_on
+from medqa.device import Device, compute_on, is_out_of_memory
 from medqa.lean_decoder import LeanDecoder, lean
+from medqa.prompt import refusal_by
 from medqa.turns import Turns
 
 ADAPTERS_ATTACHED = 8
@@ -32,7 +34,7 @@ UNKNOWN = "unknown"
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """Raises ModelError when it has no chat template: nothing else says how to put a question to the model."""
+    """Raises ModelError when its chat template takes no question: nothing else says how to put one to the model."""
     try:
         folder = locate(name, weights=False)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -40,6 +42,12 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
         raise ModelError(f"The tokenizer of {name} can't be loaded: {error}") from error
     if not tokenizer.chat_template:
         raise ModelError(f"{name} has no chat template. Choose a chat or instruct model.")
+    refusal = refusal_by(tokenizer)
+    if refusal is not None:
+        raise ModelError(
+            f"The chat template of {name} takes no question after an instruction: {refusal.rstrip('.')}. "
+            "Choose another chat or instruct model."
+        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -48,18 +56,36 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
 def load_base(name: str, device: Device, dtype: torch.dtype | None = None) -> PreTrainedModel:
     """The model on its device, in evaluation mode, in the device's dtype unless told otherwise. Raises ModelError."""
     disable_progress_bar()
+    with _told_when_out_of_memory(name, device):
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                locate(name),
+                dtype=dtype or device.dtype,
+                attn_implementation="sdpa",
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+            )
+        except (OSError, ValueError, SafetensorError) as error:
+            raise ModelError(f"The base model {name} can't be loaded: {error}") from error
+        model = model.to(device.torch_name).eval()
+        fault = trial_pass.fault_of(model)
+    if fault:
+        raise ModelError(f"The base model {name} can't be used: {fault} Choose another one.")
+    return model
+
+
+@contextmanager
+def _told_when_out_of_memory(name: str, device: Device) -> Iterator[None]:
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            locate(name),
-            dtype=dtype or device.dtype,
-            attn_implementation="sdpa",
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-        )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(f"The base model {name} can't be loaded: {error}") from error
-    return model.to(device.torch_name).eval()
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ModelError(
+            f"{name} and what it computes do not fit into the device's memory ({device.hardware}). "
+            "Choose a smaller base model, or free the device."
+        ) from error
 
 
 def decoder_layers(model: PreTrainedModel) -> list[torch.nn.Module]:
@@ -98,10 +124,14 @@ class Loaded:
 
     @contextmanager
     def using(self, adapter: Path | None) -> Iterator[PreTrainedModel]:
-        """The causal language model with the adapter of this folder switched on (None: the base alone)."""
+        """The causal language model with the adapter of this folder switched on (None: the base alone).
+
+        Raises ModelError, also when memory runs out meanwhile.
+        """
         if self.cores:
             compute_on(self.cores)
-        with self._turns.mine(), torch.inference_mode():
+        enough = _told_when_out_of_memory(self.name, self.device)
+        with self._turns.mine(), torch.inference_mode(), enough:
             if adapter is not None:
                 # Once: a resumed run may replace the adapter at any moment.
                 key = adapter_key(adapter)

@@ -42,6 +42,18 @@ def rendered(question: Question, tokenizer: PreTrainedTokenizerBase) -> str:
     return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, enable_thinking=False)
 
 
+def refusal_by(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """What its chat template says to a question as laid out here; None when it takes one."""
+    # Some templates take no system message, and say so with an exception of their own making.
+    from jinja2 import TemplateError
+
+    try:
+        rendered(Question("Which?", ("This", "That")), tokenizer)
+    except (TemplateError, TypeError, ValueError) as error:
+        return str(error)
+    return None
+
+
 def _harmless(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
     """Break up control tokens such as `<|im_end|>` in what people typed: they would forge an answer."""
     for token in tokenizer.get_added_vocab():

@@ -54,8 +54,13 @@ def resume_command(chosen: argparse.Namespace, settings: Settings) -> int:
 
 
 def _to_its_end(run: Run) -> int:
-    """0: finished; 1: failed or interrupted; 3: stopped with Ctrl-C, the adapter saved."""
-    seen = _follow(run)
+    """0: finished; 1: failed or interrupted; 3: stopped with Ctrl-C, the adapter saved; 130: left running."""
+    try:
+        seen = _follow(run)
+    except KeyboardInterrupt:
+        way_on = f"See the page, or go on with it: python -m medqa resume {run.name}"
+        print(f"medqa: {run.name} is left running and stops after its step. {way_on}", file=sys.stderr)
+        return 130
     if seen.status == "failed":
         print(f"medqa: {seen.reason}", file=sys.stderr)
     elif seen.status == "interrupted":
@@ -64,7 +69,7 @@ def _to_its_end(run: Run) -> int:
         print(f"{run.name}: {seen.status} at step {seen.step}, adapter in {run.adapter}")
         for split, score in seen.scores.items():
             shares = [f"{when} {s['correct']}/{s['total']}" for when, s in score.items()]
-            print(f"  {split}: {', '.join(shares)} right")
+            print(f"  {split}: {', '.join(shares)} right" if shares else f"  {split}: accuracy was not measured")
     return {"done": 0, "stopped": 3}.get(seen.status, 1)
 
 

@@ -5,10 +5,11 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from medqa import launch, runs
+from medqa import launch, run_commands, runs
 from medqa.commands import main
 from medqa.runs import EventWriter, Run
 from medqa.settings import ROOT
@@ -122,6 +123,24 @@ def test_an_answer_as_text_shows_every_option_and_who_answered(said, pasted, wit
     for option in ("warfarin", "heparin", "aspirin"):
         assert option in out
     assert f"with {with_finished_run}. Not medical advice." in out
+
+
+def test_a_base_that_does_not_fit_into_memory_is_told_in_one_line(said, pasted, monkeypatch, tiny_base):
+    import torch
+    from transformers import PreTrainedModel
+
+    from medqa import model
+
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(PreTrainedModel, "to", full)
+    model.load.cache_clear()
+    pasted(PASTED)
+    code, _, err = said("ask")
+    assert code == 2
+    assert err.startswith(f"medqa: {tiny_base} and what it computes do not fit into the device's memory")
+    assert err.count("\n") == 1
 
 
 def test_below_the_chosen_certainty_no_option_is_named(said, pasted):
@@ -345,6 +364,43 @@ def test_what_cannot_be_gone_on_with_is_told_and_nothing_starts(said, stopped_ru
     assert (code, out) == (2, "")
     assert sentence in error
     assert stopped_run.events_file.read_bytes() == events
+
+
+def test_a_run_that_measured_nothing_says_so_at_its_end(said, stopped_run, monkeypatch):
+    monkeypatch.setattr(launch, "resume", lambda run, _: EventWriter(run)("done", step=3, scores={"validation": {}}))
+    code, out, _ = said("resume", "mine-1")
+    assert code == 0
+    assert out.endswith("\n  validation: accuracy was not measured\n")
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_run_left_with_a_second_interrupt_is_told_to_run_on_and_where_to_find_it(said, stopped_run, monkeypatch):
+    running = replace(runs.progress_of(stopped_run), status="running")
+    monkeypatch.setattr(runs, "progress_of", lambda *_: running)
+    monkeypatch.setattr(launch, "resume", lambda run, _: run.stop_file.unlink())
+    monkeypatch.setattr(run_commands, "time", SimpleNamespace(sleep=interrupt))
+    code, _, error = said("resume", "mine-1")
+    assert (code, stopped_run.stop_file.exists()) == (130, True)
+    told = "medqa: mine-1 is left running and stops after its step."
+    assert error.splitlines()[-1] == f"{told} See the page, or go on with it: python -m medqa resume mine-1"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("ask",), ("probe", "order"), ("evaluate", "--limit", "2")], ids=lambda arguments: arguments[0]
+)
+def test_an_interrupted_command_says_so_in_one_line(said, pasted, monkeypatch, arguments):
+    from medqa.engine import Engine
+
+    monkeypatch.setattr(Engine, "score", interrupt)
+    monkeypatch.setattr(Engine, "score_many", interrupt)
+    pasted(PASTED)
+    code, _, error = said(*arguments)
+    assert code == 130
+    assert error.endswith("medqa: interrupted\n")
+    assert "Traceback" not in error
 
 
 def test_a_run_without_a_checkpoint_is_not_gone_on_with(said, tiny_spec, tmp_path):

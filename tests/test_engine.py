@@ -4,10 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 
 from medqa import batch as batches
 from medqa import engine as engines
 from medqa import model as models
+from medqa.base_model import ModelError
 from medqa.prompt import LINE_END, option_tokens
 from medqa.question import Question, QuestionError
 
@@ -59,8 +61,6 @@ def network(tiny_base, cpu, adapters):
 
 def plainly_scored(network, tokenizer, question):
     """One forward pass per option over prompt and answer: no cache, no padding."""
-    import torch
-
     prefix, remainders = option_tokens(question, tokenizer)
     scores = []
     for ids in remainders:
@@ -124,8 +124,6 @@ def test_an_answer_names_its_base_and_adapter(engine, adapters, tiny_base):
 
 @pytest.mark.parametrize("which", [0, 1], ids=["base", "adapter"])
 def test_the_explanation_goes_on_greedily_from_the_answer(engine, network, tokenizer, adapters, which):
-    import torch
-
     engine.max_explanation_tokens = 24
     answer = engine.score(CASE, adapters[which])
     pieces = list(engine.explain(answer, adapters[which]))
@@ -234,3 +232,18 @@ def test_an_adapter_replaced_under_its_path_is_read_anew(loaded, make_adapter, t
     after = engine.score(CASE, make_adapter(tmp_path / "adapter", seed=2)).log_probabilities
     assert after == pytest.approx(expected, abs=TOLERANCE)
     assert after != pytest.approx(before, abs=0.1)
+
+
+def test_a_device_out_of_memory_while_answering_is_told_and_the_next_answer_is_as_before(loaded, monkeypatch):
+    engine = engines.Engine(loaded)
+    before = engine.score(CASE).log_probabilities
+
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engines, "log_probabilities", full)
+        for asked in (lambda: engine.score(CASE), lambda: list(engine.score_many(MIXED))):
+            with pytest.raises(ModelError, match=r"do not fit into the device's memory .* free the device\."):
+                asked()
+    assert engine.score(CASE).log_probabilities == before

@@ -7,6 +7,7 @@ import pytest
 from medqa.base_model import ModelError
 from medqa.datasets import DatasetError, load
 from medqa.estimate import Pace, base_weights, estimate, memory_bytes, pace, preview, shape_of
+from medqa.passes import LOGITS
 from medqa.runs import EventWriter, Run
 from medqa.spec import ALL_LINEAR, RunSpec
 
@@ -81,13 +82,32 @@ def test_the_parameter_counts_are_the_real_models(tiny_base, cpu, targets):
     assert (shape.layers, shape.hidden, shape.mlp, shape.vocabulary) == (2, 64, 128, 8192)
 
 
-def test_memory_grows_with_the_batch_the_length_and_the_number_format(spec, tiny_base):
-    shape = shape_of(tiny_base, 8, ("q_proj",))
-    small = memory_bytes(spec, 128, shape, "bfloat16")
+def test_memory_grows_with_the_batch_the_length_and_the_number_format(spec, tiny_base, cpu):
+    import torch
+
+    shape, narrow = shape_of(tiny_base, 8, ("q_proj",)), replace(cpu, dtype=torch.bfloat16)
+    small = memory_bytes(spec, 128, shape, narrow)
     assert small > shape.parameters * 2
-    assert memory_bytes(replace(spec, batch_size=32), 128, shape, "bfloat16") > small
-    assert memory_bytes(spec, 256, shape, "bfloat16") > small
-    assert memory_bytes(spec, 128, shape, "float32") > small
+    assert memory_bytes(replace(spec, batch_size=32), 128, shape, narrow) > small
+    assert memory_bytes(spec, 256, shape, narrow) > small
+    assert memory_bytes(spec, 128, shape, cpu) > small
+
+
+def test_a_batch_that_goes_through_in_parts_takes_the_memory_of_one(spec, tiny_base, cpu):
+    shape, gpu = shape_of(tiny_base, 8, ("q_proj",)), replace(cpu, torch_name="cuda")
+    in_parts, larger = (replace(spec, batch_size=rows) for rows in (32, 64))
+    assert memory_bytes(larger, 128, shape, cpu) == memory_bytes(in_parts, 128, shape, cpu)
+    assert memory_bytes(larger, 128, shape, gpu) > memory_bytes(in_parts, 128, shape, gpu)
+    # A row longer than a part goes through whole.
+    assert memory_bytes(larger, 8192, shape, cpu) > memory_bytes(larger, 4096, shape, cpu)
+
+
+def test_logits_take_no_more_memory_than_the_block_that_exists_at_a_time(spec, tiny_base, cpu):
+    shape = shape_of(tiny_base, 8, ("q_proj",))
+    wide, wider = (memory_bytes(spec, 128, replace(shape, vocabulary=words), cpu) for words in (100_000, 200_000))
+    assert wide == wider
+    without = memory_bytes(spec, 128, replace(shape, vocabulary=0), cpu)
+    assert wide - without == 12 * LOGITS["cpu"]
 
 
 def test_no_time_is_given_before_a_run_has_measured_it(spec, cpu, tmp_path):
@@ -146,23 +166,23 @@ def test_a_run_resumed_on_other_devices_has_the_pace_of_those_it_ended_on(spec, 
     assert pace(spec.base_model, f"2 × {cpu.badge}", tmp_path) is None
 
 
-def test_each_of_several_devices_holds_the_model_and_its_share_of_the_batch(spec, tiny_base):
+def test_each_of_several_devices_holds_the_model_and_its_share_of_the_batch(spec, tiny_base, cpu):
     shape = shape_of(tiny_base, 8, ("q_proj",))
-    alone, shared = (memory_bytes(replace(spec, devices=n), 128, shape, "float32") for n in (1, 4))
-    held = memory_bytes(spec, 0, shape, "float32")
+    alone, shared = (memory_bytes(replace(spec, devices=n), 64, shape, cpu) for n in (1, 4))
+    held = memory_bytes(spec, 0, shape, cpu)
     assert held > shape.parameters * 4
     assert shared - held == pytest.approx((alone - held) / 4, abs=1)
 
 
-def test_of_shared_weights_a_device_holds_its_part_of_the_layers_and_two_layers_gathered(spec, tiny_base):
+def test_of_shared_weights_a_device_holds_its_part_of_the_layers_and_two_layers_gathered(spec, tiny_base, cpu):
     shape = replace(shape_of(tiny_base, 8, ("q_proj",)), layers=20)
     assert shape.parameters - shape.in_layers == (8192 + 1) * 64  # embeddings and output layer in one, the last norm
     on_four = replace(spec, devices=4)
-    whole, shared = (memory_bytes(on_four, 128, shape, "float32", shared) for shared in (False, True))
+    whole, shared = (memory_bytes(on_four, 128, shape, cpu, shared) for shared in (False, True))
     assert whole - shared == pytest.approx(shape.in_layers * 4 * (1 - 1 / 4 - 2 / 20), abs=1)
     # Two layers gathered beside half of two: sharing saves nothing, and the estimate claims no such thing.
     two_layers = replace(shape, layers=2)
-    assert memory_bytes(on_four, 128, two_layers, "float32", True) == memory_bytes(on_four, 128, two_layers, "float32")
+    assert memory_bytes(on_four, 128, two_layers, cpu, True) == memory_bytes(on_four, 128, two_layers, cpu)
 
 
 @pytest.mark.parametrize(
@@ -189,9 +209,14 @@ def test_the_preview_makes_the_choice_that_the_run_will_make(spec, cpu, tmp_path
     assert not preview(spec, tmp_path, cpu).estimate.shared
 
 
-def test_fewer_examples_than_a_batch_are_not_counted_twice(spec, tiny_base):
-    made = estimate(replace(spec, epochs=1), [50, 70], 4, shape_of(tiny_base, 8, ("q_proj",)), "float32", None)
-    assert (made.steps, made.tokens) == (1, 240)
+@pytest.mark.parametrize(
+    ("examples", "batch", "epochs", "steps", "tokens"),
+    [(4, 16, 1, 1, 240), (17, 16, 1, 2, 1020), (17, 16, 2.5, 5, 3000), (100, 16, 0.1, 1, 960)],
+)
+def test_a_short_last_batch_counts_as_the_rows_it_has(spec, tiny_base, cpu, examples, batch, epochs, steps, tokens):
+    shape, spec = shape_of(tiny_base, 8, ("q_proj",)), replace(spec, batch_size=batch, epochs=epochs)
+    made = estimate(spec, [50, 70], examples, shape, cpu, None)
+    assert (made.steps, made.tokens) == (steps, tokens)
 
 
 def test_a_base_that_is_not_there_is_the_error_the_run_would_give(spec, cpu, tmp_path, no_hub):

@@ -3,6 +3,8 @@ import shutil
 import time
 
 import pytest
+import torch
+from transformers import PreTrainedModel
 
 from medqa import model as models
 from medqa.base_model import ModelError
@@ -34,6 +36,32 @@ def test_a_damaged_model_is_told_by_its_name(tmp_path, tiny_base, cpu):
         models.load_base(str(folder), cpu)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("HIP error: out of memory"),
+        MemoryError(),
+    ],
+)
+def test_a_base_that_does_not_fit_into_memory_is_told_with_the_way_out(tiny_base, cpu, monkeypatch, error):
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(PreTrainedModel, "to", full)
+    with pytest.raises(ModelError) as refused:
+        models.load_base(tiny_base, cpu)
+    said = str(refused.value)
+    assert said.startswith(f"{tiny_base} and what it computes do not fit into the device's memory (2 cores).")
+    assert said.endswith("Choose a smaller base model, or free the device.")
+
+
+def test_another_fault_of_a_pass_keeps_its_own_name(loaded):
+    with pytest.raises(RuntimeError, match="no such kernel"), loaded.using(None):
+        raise RuntimeError("no such kernel")
+
+
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
 def test_a_model_with_an_unreadable_file_is_told_by_its_name(tmp_path, tiny_base, cpu, file):
     folder = shutil.copytree(tiny_base, tmp_path / "damaged")
@@ -47,6 +75,14 @@ def test_a_tokenizer_without_chat_template_is_refused(tmp_path, tiny_base):
     folder = shutil.copytree(tiny_base, tmp_path / "plain")
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(ModelError, match=r"has no chat template\. Choose a chat or instruct model"):
+        models.load_tokenizer(str(folder))
+
+
+def test_a_chat_template_that_refuses_the_instruction_is_told_as_the_model_loads(tmp_path, tiny_base):
+    folder = shutil.copytree(tiny_base, tmp_path / "no-system")
+    refusing = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    (folder / "chat_template.jinja").write_text(refusing)
+    with pytest.raises(ModelError, match=r"no-system takes no question .*: System role not supported\. Choose another"):
         models.load_tokenizer(str(folder))
 
 

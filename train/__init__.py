@@ -15,6 +15,6 @@ saving.py     the finished adapter, its scores and its card
 best.py       the best adapter so far, kept where a resumed run finds it
 checkpoints.py  drops what can't be resumed from, keeps the newest two
 failures.py   an exception to the sentence that says what happened and what to do
-pretrain.py   builds the embedded medqa-nano (a program of its own)
+pretrain.py   builds the embedded medqa-nano (a program of its own); held_out_text.py measures it
 reading.py    what medqa-nano reads: open text, and the handbook in many forms
 """

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 
-import torch
-
 from medqa.base_model import ModelError
 from medqa.datasets.rows import DatasetError
+from medqa.device import is_out_of_memory
 from medqa.runs import Run, RunError
 
 # What the libraries below say when a write finds no room, each in a type of its own: safetensors, and torch.save.
@@ -19,12 +18,6 @@ NOBODY_THERE = ("gloo/transport", "NCCL")
 
 class TrainingFailed(RuntimeError):
     """Training can't go on; the message is the sentence for the page."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    # The CPU allocator raises a plain RuntimeError.
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text
 
 
 def sentence_for(error: BaseException, run: Run) -> str:

@@ -7,6 +7,7 @@ saved and scored elsewhere as PEFT's own.
 from __future__ import annotations
 
 from functools import partial
+from inspect import signature
 
 import torch
 from peft.tuners.lora.layer import Linear as LoraLinear
@@ -15,8 +16,7 @@ from torch.autograd import Function
 from torch.nn import functional
 from transformers.models.qwen3 import modeling_qwen3
 
-# Entries of the logits that exist at a time. Larger blocks leave a CPU's cache; a GPU wants them large.
-LOGITS = {"cpu": 2**22, "cuda": 2**27}
+from medqa.passes import LOGITS
 
 
 class LabelLoss(Function):
@@ -124,7 +124,7 @@ def fuse(model: nn.Module, adapter: str = "default") -> None:
     for module in model.modules():
         if isinstance(module, LoraLinear) and _is_plain(module, adapter):
             module.forward = partial(_lora_forward, module, adapter, module.forward)
-        elif hasattr(module, "variance_epsilon") and not module.weight.requires_grad:
+        elif _is_rms_norm(module):
             module.forward = partial(_norm_forward, module)
 
 
@@ -137,6 +137,19 @@ def _is_plain(module: LoraLinear, adapter: str) -> bool:
         and adapter not in module.lora_variant
         and not module.lora_bias[adapter]
     )
+
+
+def _is_rms_norm(module: nn.Module) -> bool:
+    """Whether its own forward gives what _RmsNorm does: a layer norm has a `variance_epsilon` too, and a gated norm."""
+    weight = getattr(module, "weight", None)
+    if not hasattr(module, "variance_epsilon") or weight is None or weight.requires_grad:
+        return False
+    if len(signature(module.forward).parameters) > 1:
+        return False
+    # Weights of the trial's own: a rank of a shared base holds but a part of the module's.
+    trial, states = torch.rand(2, *weight.shape, generator=torch.Generator().manual_seed(0)).to(weight.device)
+    own = torch.func.functional_call(module, {"weight": trial}, states)
+    return torch.allclose(own, _RmsNorm.apply(states, trial, module.variance_epsilon), rtol=1e-4)
 
 
 def _lora_forward(module: LoraLinear, adapter: str, usual, x: Tensor) -> Tensor:

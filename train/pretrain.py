@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import math
 import random
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,10 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from medqa.datasets import handbook
 from train import reading
-from train.reading import TURN_END, TURN_START, RoundRows, TextRows, joined
+from train.held_out_text import bits_per_byte, held_out_texts
+from train.reading import TURN_END, TURN_START, RoundRows, TextRows
 
+SECONDS_BETWEEN_SAVES = 300
 END_OF_TEXT = "<|endoftext|>"
 # ChatML, as Qwen3 speaks it, without thinking blocks: nano never thinks, and every token costs training time.
 CHAT_TEMPLATE = (
@@ -137,96 +139,92 @@ def batches(plan: Pretraining, sources: dict[str, TextRows | RoundRows]) -> Iter
             yield torch.from_numpy(np.stack([sources[name].take() for name in names]).astype(np.int64))
 
 
-def held_out_texts(folder: Path) -> dict[str, list[str]]:
-    """Of each source the documents that the model never reads."""
-    kept: dict[str, list[str]] = {}
-    for path in sorted(folder.glob("*.jsonl.gz")):
-        rows = [(asked, said) for name, asked, said in reading.documents(path) if reading.held_out(name)]
-        if rows:
-            kept[path.name.split(".")[0]] = [reading.as_text(*row) for row in rows]
-    return kept
-
-
-def bits_per_byte(
-    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str], row: int = 256
-) -> float:
-    """Cross-entropy of held-out text in bits per UTF-8 byte, rows of `row` tokens, without context across rows."""
-    tokens = joined(texts, tokenizer)
-    row = min(row, len(tokens))
-    rows = torch.from_numpy(tokens[: len(tokens) // row * row].reshape(-1, row).astype(np.int64))
-    total = 0.0
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        for chunk in rows.split(16):
-            logits = model(input_ids=chunk).logits[:, :-1].float()
-            total += functional.cross_entropy(logits.flatten(0, 1), chunk[:, 1:].flatten(), reduction="sum").item()
-    model.train(was_training)
-    predicted = rows.shape[0] * (row - 1)
-    bytes_per_token = len(tokenizer.decode(rows.flatten()).encode()) / rows.numel()
-    return total / predicted / math.log(2) / bytes_per_token
-
-
 def pretrain(plan: Pretraining, text_folder: Path, work: Path, minutes: float, stop_after: int | None = None) -> None:
     """Train to the end of the plan, or for `minutes`, or to step `stop_after`; `work` keeps all that resuming needs."""
     work.mkdir(parents=True, exist_ok=True)
-    read = [
-        (asked, said)
-        for path in sorted(text_folder.glob("*.jsonl.gz"))
-        for name, asked, said in reading.documents(path)
-        if not reading.held_out(name)
-    ]
-    general = [reading.as_text(*document) for document in read]
-    if (work / "tokenizer.json").exists():
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(work)
-    else:
-        tokenizer = build_tokenizer(iter(general), plan.vocabulary)
-        tokenizer.save_pretrained(work)
+    read = documents_read(text_folder)
+    tokenizer = tokenizer_in(work, plan, read)
     model = build_model(plan, tokenizer)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=plan.learning_rate, betas=(0.9, 0.95), weight_decay=plan.weight_decay, fused=True
     )
-    done = 0
     checkpoint = work / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        done = state["step"]
+    done = resume(checkpoint, model, optimizer)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, step {done} of {plan.steps}", flush=True)
-
-    texts = reading.forms(handbook.facts_read(), handbook.facts_practised(), [pair for pair in read if pair[0]])
-    sources: dict[str, TextRows | RoundRows] = {"text": TextRows(general, tokenizer, plan.row, plan.seed)}
-    sources |= {name: RoundRows(made, tokenizer, plan.row, plan.seed) for name, made in texts.items()}
+    sources = sources_of(plan, read, tokenizer)
     began = saved = time.monotonic()
     last = min(plan.steps, stop_after or plan.steps)
-    for step, batch in enumerate(batches(plan, sources)):
-        if step < done:
-            continue
-        out_of_time = time.monotonic() - began > minutes * 60
-        if step >= last or out_of_time or time.monotonic() - saved > 300:
+    for step, batch in enumerate(islice(batches(plan, sources), done, None), done):
+        ends = step >= last or time.monotonic() - began > minutes * 60
+        if ends or time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
             saved = time.monotonic()
             save_checkpoint(checkpoint, model, optimizer, step)
-            if step >= last or out_of_time:
-                break
-        for group in optimizer.param_groups:
-            group["lr"] = plan.rate_at(step)
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = model.model(input_ids=batch).last_hidden_state
-            logits = model.lm_head(hidden[:, :-1].flatten(0, 1))
-        loss = functional.cross_entropy(logits.float(), batch[:, 1:].flatten())
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        if ends:
+            return
+        loss = take_step(model, optimizer, batch, plan.rate_at(step))
         if step % 20 == 0:
             note(work, {"step": step, "loss": round(loss.item(), 4), "seconds": round(time.monotonic() - began, 1)})
-    else:
-        save_checkpoint(checkpoint, model, optimizer, plan.steps)
-        for name, kept_back in held_out_texts(text_folder).items():
-            bits = bits_per_byte(model, tokenizer, kept_back)
-            note(work, {"step": plan.steps, "text": name, "bits_per_byte": round(bits, 4)})
-        finish(plan, model, tokenizer, text_folder, work)
+    save_checkpoint(checkpoint, model, optimizer, plan.steps)
+    for name, texts in held_out_texts(text_folder).items():
+        bits = bits_per_byte(model, tokenizer, texts)
+        note(work, {"step": plan.steps, "text": name, "bits_per_byte": round(bits, 4)})
+    finish(plan, model, tokenizer, text_folder, work)
+
+
+def documents_read(folder: Path) -> list[tuple[str, str]]:
+    """(what was asked, what was said) of each document but those held out."""
+    return [
+        (asked, said)
+        for path in sorted(folder.glob("*.jsonl.gz"))
+        for name, asked, said in reading.documents(path)
+        if not reading.held_out(name)
+    ]
+
+
+def tokenizer_in(work: Path, plan: Pretraining, read: list[tuple[str, str]]) -> PreTrainedTokenizerFast:
+    """Made of what is read the first time, and kept there."""
+    if (work / "tokenizer.json").exists():
+        return PreTrainedTokenizerFast.from_pretrained(work)
+    tokenizer = build_tokenizer((reading.as_text(*document) for document in read), plan.vocabulary)
+    tokenizer.save_pretrained(work)
+    return tokenizer
+
+
+def sources_of(
+    plan: Pretraining, read: list[tuple[str, str]], tokenizer: PreTrainedTokenizerFast
+) -> dict[str, TextRows | RoundRows]:
+    """What a stage has shares of, by its names for them."""
+    general = [reading.as_text(*document) for document in read]
+    texts = reading.forms(handbook.facts_read(), handbook.facts_practised(), [pair for pair in read if pair[0]])
+    rounds = {name: RoundRows(made, tokenizer, plan.row, plan.seed) for name, made in texts.items()}
+    return {"text": TextRows(general, tokenizer, plan.row, plan.seed)} | rounds
+
+
+def take_step(
+    model: Qwen3ForCausalLM, optimizer: torch.optim.Optimizer, batch: torch.Tensor, rate: float
+) -> torch.Tensor:
+    """The loss before it."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = model.model(input_ids=batch).last_hidden_state
+        logits = model.lm_head(hidden[:, :-1].flatten(0, 1))
+    loss = functional.cross_entropy(logits.float(), batch[:, 1:].flatten())
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.detach()
+
+
+def resume(checkpoint: Path, model: Qwen3ForCausalLM, optimizer: torch.optim.Optimizer) -> int:
+    """How many steps have been taken: 0 where there is no checkpoint."""
+    if not checkpoint.exists():
+        return 0
+    state = torch.load(checkpoint, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"]
 
 
 def save_checkpoint(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:

@@ -105,7 +105,7 @@ def together(work: Callable[[], Result]) -> Result:
         return work()
     import torch
 
-    from train.failures import is_out_of_memory
+    from medqa.device import is_out_of_memory
 
     result, lacking = None, None
     try:

@@ -78,6 +78,8 @@ def save_adapter(run: Run, model: PeftModel, card: dict, questions: Sequence[Que
     training_rows.write(part, questions)
     (part / "medqa.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     if run.adapter.exists():
+        # Left over where an earlier save was killed at its last line.
+        shutil.rmtree(old, ignore_errors=True)
         run.adapter.rename(old)
     part.rename(run.adapter)
     shutil.rmtree(old, ignore_errors=True)

@@ -17,7 +17,7 @@ from medqa import device as devices
 from medqa import disputes, trust
 from medqa.base_model import locate, revision
 from medqa.datasets import fingerprint, held_out_split
-from medqa.device import Device
+from medqa.device import Device, is_out_of_memory
 from medqa.estimate import BaseWeights
 from medqa.model import load_base, load_tokenizer
 from medqa.runs import EventReader, EventWriter, Progress, Run, progress
@@ -26,7 +26,7 @@ from medqa.spec import ALL_LINEAR, RunSpec
 from train import attention, packing, ranks
 from train.best import Best
 from train.checkpoints import drop_unusable
-from train.failures import TrainingFailed, is_out_of_memory
+from train.failures import TrainingFailed
 from train.fused import fuse
 from train.material import Material, prepare
 from train.reporting import Clock, Reporter

@@ -16,12 +16,12 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
-from medqa.device import Device, free_memory
+from medqa.device import Device, free_memory, is_out_of_memory
 from medqa.estimate import BaseWeights, base_weights, memory_bytes, shape_of
 from medqa.model import decoder_layers
 from medqa.spec import RunSpec
 from train import ranks
-from train.failures import TrainingFailed, is_out_of_memory
+from train.failures import TrainingFailed
 
 OUT_OF_MEMORY = (
     "A device is out of memory. With the base's weights shared out the others wait for it in the middle of a pass, so "
@@ -47,7 +47,7 @@ def rows_at_once(spec: RunSpec, device: Device, share: int, longest: int) -> int
 
     def fits(rows: int) -> bool:
         batch = replace(spec, batch_size=rows * count, devices=count)
-        return memory_bytes(batch, longest, shape, device.dtype_name, shared=True) <= free
+        return memory_bytes(batch, longest, shape, device, shared=True) <= free
 
     return max((rows for rows in range(1, share + 1) if share % rows == 0 and fits(rows)), default=1)
 

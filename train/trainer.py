@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel, Trainer
 
+from medqa.passes import TOKENS_AT_ONCE
 from medqa.prompt import Example
 from train import packing, ranks
 from train.fused import LabelLoss
@@ -25,9 +26,6 @@ from train.sharding import in_company
 BATCHES_PER_SORT = 16
 # Packed rows have no padding, and unsorted batches are of more equal size: they come in fewer shapes.
 BATCHES_PER_SORT_PACKED = 1
-# More than these go through the model in parts, their gradients added up: a working set nearer to the CPU's caches, and
-# less memory for the kernel to hand over.
-TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 2**16}
 Layout = Callable[[Sequence[Example]], dict[str, Tensor | list[int]]]
 # In place of a row's index: a row of nothing but padding.
 NOTHING = -1
@@ -103,11 +101,9 @@ def label_loss(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
         # No attention mask: padding is on the right and attention is causal; a mask would keep SDPA off its fast path.
         read = decoder_inputs(inputs)
         hidden = model.get_decoder()(**read, **decoder_options(read)).last_hidden_state
-        states, head = hidden.flatten(0, 1)[positions], model.get_output_embeddings()
-        if head.bias is None:
-            return LabelLoss.apply(states, head.weight, targets)
-        logits = head(states)
-    return functional.cross_entropy(logits.float(), targets, reduction="sum")
+        # Its weights are all there is to the output layer: a base of another kind is not loaded.
+        weight = model.get_output_embeddings().weight
+        return LabelLoss.apply(hidden.flatten(0, 1)[positions], weight, targets)
 
 
 class LengthSortedSampler(Sampler[int]):

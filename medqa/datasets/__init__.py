@@ -3,7 +3,7 @@
 rows.py          what is kept of raw rows, what is left out and why
 medmcqa.py       MedMCQA's columns
 medqa_usmle.py   MedQA-USMLE's columns
-upload.py        a user's own CSV, JSON or JSONL file
+upload.py        a user's own CSV, JSON or JSONL file; keys.py reads which option a key names
 handbook.py      the facts that ship with the app
 disputed.py      questions whose key was marked wrong, with the key given instead
 """

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medqa.question import LETTERS, MAX_OPTIONS, MIN_OPTIONS, Question, QuestionError
+from medqa.question import LETTERS, MAX_CHARACTERS, MAX_OPTIONS, MIN_OPTIONS, Question, QuestionError
 
 Row = Mapping[str, Any]
 
@@ -98,6 +98,8 @@ def question_or_skipped(
         if len(texts) < MIN_OPTIONS
         else "too many options"
         if len(texts) > MAX_OPTIONS
+        else "too long"
+        if len(stem_text) + sum(map(len, texts)) > MAX_CHARACTERS
         else "empty option"
         if not all(texts)
         else "no key"

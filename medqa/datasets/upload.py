@@ -16,8 +16,9 @@ from typing import Any
 
 from medqa.datasets import medmcqa, medqa_usmle
 from medqa.datasets import rows as raw
+from medqa.datasets.keys import AMBIGUOUS, read_keys, without_strangers
 from medqa.datasets.rows import DatasetError, Loaded, Row, Skipped
-from medqa.question import LETTERS, MAX_OPTIONS, Question
+from medqa.question import LETTERS, Question
 
 SUFFIXES = (".csv", ".json", ".jsonl")
 
@@ -31,8 +32,6 @@ WANTED = (
     f"{' or '.join(OPTIONS)} with a list) and its key ({', '.join(KEY)})"
 )
 _OPTION_COLUMN = re.compile(r"(?:(?:option|opt|op|choice)_?(?P<named>[a-h1-8])|(?P<bare>[a-h]))")
-_LETTER = re.compile(r"(?:option\s+)?\(?([A-H])[).:]{0,2}", re.I)
-_LETTER_AND_TEXT = re.compile(r"\(?([A-H])[).:]+\s*(\S.*)", re.I)
 
 
 # Reading files
@@ -132,23 +131,24 @@ def to_questions(rows: Iterable[Row], name: str, cop_base: int | None = None) ->
         if schema.matches(rows[0]):
             return schema.to_questions(rows, name, cop_base)
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    stem, key = _one_of(STEM, columns), [column for column in KEY if column in columns]
-    options_of = _options_reader(columns, name)
-    if stem is None or not key or options_of is None:
+    stem, options_of = _one_of(STEM, columns), _options_reader(columns, name)
+    if stem is None or options_of is None or not any(column in columns for column in KEY):
         raise DatasetError(f"{name} has the columns {', '.join(columns)}. Wanted are {WANTED}.")
     options = [options_of(row) for row in rows]
-    keys = [_read_keys([row.get(column) for row in rows], options, column, name, cop_base) for column in key]
+    cells = {column: [row.get(column) for row in rows] for column in KEY if column in columns}
+    keys = {column: read_keys(given, options, column, name, cop_base) for column, given in cells.items()}
+    keys = without_strangers(keys, options)
     explanation, subject = _one_of(EXPLANATION, columns), _one_of(SUBJECT, columns)
     results: list[Question | Skipped] = []
-    for number, (row, texts, *answers) in enumerate(zip(rows, options, *keys, strict=True), 1):
+    for number, (row, texts, *answers) in enumerate(zip(rows, options, *keys.values(), strict=True), 1):
         source = raw.source_of(name, row, number)
-        read = {answer for answer in answers if answer is not None}
-        if "ambiguous key" in read:
-            results.append(raw.skipped(source, "ambiguous key", row.get(stem)))
-        elif len(read) > 1:  # as in MedQA: a letter in one column, the option's text in another
-            results.append(raw.skipped(source, "key and answer text disagree", row.get(stem)))
+        read = {column: answer for column, answer in zip(keys, answers, strict=True) if answer is not None}
+        if AMBIGUOUS in read.values():
+            results.append(raw.skipped(source, AMBIGUOUS, row.get(stem)))
+        elif len(set(read.values())) > 1:  # as in MedQA: a letter in one column, the option's text in another
+            results.append(raw.skipped(source, f"{' and '.join(read)} disagree", row.get(stem)))
         else:
-            answer = read.pop() if read else None
+            answer = next(iter(read.values()), None)
             parts = (texts, answer, row.get(explanation), row.get(subject))
             results.append(raw.question_or_skipped(source, row.get(stem), *parts))
     return raw.collected(results)
@@ -218,74 +218,3 @@ def _without_empty_end(options: list[Any]) -> list[str]:
     while texts and not texts[-1]:
         texts.pop()
     return texts
-
-
-# Reading keys
-
-
-def _read_keys(
-    cells: list[object], options: list[list[str]], column: str, name: str, base: int | None
-) -> list[int | str | None]:
-    """Each row's option index, None where the cell is blank, "ambiguous key" where it reads two ways.
-
-    A column is read in one way for all its rows: as letters when every key is a letter; as numbers when every key is a
-    number (unless only the options' own texts fit); else each key as the text of one option or a letter, and a row
-    where these two name different options is ambiguous. A number counts from 0 or 1 as the whole column shows.
-    An index outside the options stands for a key that names none.
-    """
-    texts = [raw.one_line(cell) for cell in cells]
-    given = [(text, row) for text, row in zip(texts, options, strict=True) if text]
-    if given and all(_LETTER.fullmatch(text) for text, _ in given):
-        return [_by_letter(text) if text else None for text in texts]
-    numbers = [raw.whole_number(text) for text in texts]
-    if (
-        given
-        and None not in (raw.whole_number(text) for text, _ in given)
-        and not _are_texts(given, column, name, base)
-    ):
-        base = _number_base(given, column, name) if base is None else base
-        return [None if number is None else number - base for number in numbers]
-    return [_by_text_or_letter(text, row) if text else None for text, row in zip(texts, options, strict=True)]
-
-
-def _by_letter(text: str) -> int:
-    return LETTERS.index(_LETTER.fullmatch(text)[1].upper())
-
-
-def _by_text(text: str, options: list[str]) -> int | None:
-    found = [i for i, option in enumerate(options) if option.casefold() == text.casefold()]
-    return found[0] if len(found) == 1 else None
-
-
-def _by_text_or_letter(text: str, options: list[str]) -> int | str:
-    both = _LETTER_AND_TEXT.fullmatch(text)
-    readings = {_by_text(text, options), _by_letter(text) if _LETTER.fullmatch(text) else None}
-    if both and both[2] and _by_text(both[2], options) == LETTERS.index(both[1].upper()):  # "B) Aspirin"
-        readings.add(_by_text(both[2], options))
-    readings.discard(None)
-    return readings.pop() if len(readings) == 1 else "ambiguous key" if readings else MAX_OPTIONS
-
-
-def _are_texts(given: list[tuple[str, list[str]]], column: str, name: str, base: int | None) -> bool:
-    """Whether numeric keys are the texts of numeric options ("4" among 2, 4, 8) and not their places."""
-    are_texts = all(_by_text(text, options) is not None for text, options in given)
-    are_places = all(0 <= raw.whole_number(text) <= len(options) for text, options in given)
-    if are_texts and are_places and base is None:
-        raise DatasetError(
-            f"{name}: the numbers in column {column} may be places or texts of the options. Write letters, or state "
-            "that they are places: cop_base=0 when 0 means option A, cop_base=1 when 1 does."
-        )
-    return are_texts and not are_places
-
-
-def _number_base(given: list[tuple[str, list[str]]], column: str, name: str) -> int:
-    way_out = "State it: cop_base=0 when 0 means option A, cop_base=1 when 1 does; or write letters."
-    has_zero = any(raw.whole_number(text) == 0 for text, _ in given)
-    has_last = any(raw.whole_number(text) == len(options) for text, options in given)
-    if has_zero and has_last:
-        raise DatasetError(f"{name}: column {column} is 0 in some rows and the number of options in others. {way_out}")
-    if not has_zero and not has_last:
-        raise DatasetError(
-            f"{name}: column {column} may count from 0 or from 1: neither 0 nor the number of options occurs. {way_out}"
-        )
-    return 0 if has_zero else 1

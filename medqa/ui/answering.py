@@ -100,7 +100,8 @@ class Engines:
         except ModelError as error:
             self.failure = str(error)
             print(f"The base model could not be loaded ahead: {error}", flush=True)
-        then()
+        finally:
+            then()
 
     def hardware(self) -> tuple[str, list[str]]:
         """The device in words, and what on this machine will bite."""

@@ -27,7 +27,7 @@ from medqa.evaluate import report
 from medqa.question import Answer
 from medqa.scope import others_named
 from medqa.spec import PRESETS, with_text_settings
-from train.pretrain import bits_per_byte, held_out_texts
+from train.held_out_text import bits_per_byte, held_out_texts
 
 SPLITS = ("test", "read", "unknown")
 

@@ -18,6 +18,7 @@ def named(letter, cop):
         (["x", None], 0, "Which?", "empty option"),
         (["x"], 0, "Which?", "too few options"),
         (list("abcdefghi"), 0, "Which?", "too many options"),
+        (["x", "y" * 20_000], 0, "Which?", "too long"),
         (["x", "y"], 0, " ", "empty question"),
         (["x", "y"], 0, None, "empty question"),
     ],

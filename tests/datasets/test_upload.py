@@ -209,7 +209,25 @@ def test_two_key_columns_must_agree():
     rows = [row | {"answer_idx": i} for row, i in zip(plain("Aspirin", "Heparin"), (0, 2), strict=True)]
     loaded = to_questions(rows, "own", cop_base=0)
     assert keys_of(loaded) == ["A"]
-    assert loaded.skipped_by_reason == {"key and answer text disagree": 1}
+    assert loaded.skipped_by_reason == {"answer_idx and answer disagree": 1}
+
+
+@pytest.mark.parametrize("column", ["label", "correct", "key", "answer_idx"])
+def test_a_column_called_like_a_key_that_names_no_option_anywhere_is_left_out(column):
+    rows = [row | {column: "renal"} for row in plain("Aspirin", "B", "H", None)]
+    loaded = to_questions(rows, "own")
+    assert keys_of(loaded) == ["A", "B"]
+    assert loaded.skipped_by_reason == {"key outside the options": 1, "no key": 1}
+
+
+def test_of_two_key_columns_one_that_names_an_option_in_a_single_row_is_read():
+    rows = [row | {"label": text} for row, text in zip(plain("A", "B"), ("renal", "Aspirin"), strict=True)]
+    assert to_questions(rows, "own").skipped_by_reason == {"answer and label disagree": 2}
+
+
+def test_where_no_key_column_names_an_option_the_rows_say_so():
+    rows = [row | {"label": "renal"} for row in plain("Insulin")]
+    assert to_questions(rows, "own").skipped_by_reason == {"key outside the options": 1}
 
 
 def test_a_file_goes_from_disk_to_questions(tmp_path):

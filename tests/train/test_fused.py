@@ -83,6 +83,30 @@ def test_with_the_adapter_off_the_fused_model_is_the_base(with_lora, batch, tiny
         assert label_loss(model.get_base_model(), batch).item() == pytest.approx(base, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("where", "norm", "sizes", "faster"),
+    [
+        ("qwen3.modeling_qwen3", "Qwen3RMSNorm", [64], True),
+        ("t5.modeling_t5", "T5LayerNorm", [64], True),  # the same numbers by another name
+        ("cohere.modeling_cohere", "CohereLayerNorm", [64], False),  # subtracts the mean
+        ("qwen3_next.modeling_qwen3_next", "Qwen3NextRMSNormGated", [64], False),
+        ("mamba2.modeling_mamba2", "MambaRMSNormGated", [64, 64], False),  # may go without its gate
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_only_a_norm_that_gives_the_same_numbers_gets_the_faster_forward(where, norm, sizes, faster, dtype):
+    from importlib import import_module
+
+    from train.fused import fuse
+
+    module = getattr(import_module(f"transformers.models.{where}"), norm)(*sizes).requires_grad_(False).to(dtype)
+    given = [torch.randn(3, 64, dtype=dtype) + 1 for _ in range(2 if "Gated" in norm else 1)]
+    before = module(*given)
+    fuse(module)
+    assert ("forward" in vars(module)) == faster
+    torch.testing.assert_close(module(*given), before)
+
+
 def test_the_loss_in_blocks_is_the_cross_entropy_of_all_logits(monkeypatch):
     from train import fused
 

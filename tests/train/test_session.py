@@ -396,6 +396,17 @@ def test_an_adapter_lost_between_two_renames_is_found_again(tmp_path, finished_r
     assert run.has_adapter
 
 
+def test_a_save_killed_before_it_cleared_up_leaves_nothing_in_the_way_of_the_next(tmp_path, short_spec, monkeypatch):
+    run = new_run(tmp_path, short_spec)
+    stop_in_the_fifth_step(run, monkeypatch)
+    assert go_on(run).status == "stopped"
+    shutil.copytree(run.adapter, run.folder / "adapter.old")
+    run.stop_file.unlink()
+    seen = go_on(run)
+    assert (seen.status, card(run)["steps"]) == ("done", seen.total_steps)
+    assert not (run.folder / "adapter.old").exists()
+
+
 # What goes wrong
 
 

@@ -175,7 +175,7 @@ def test_as_many_rows_go_through_at_a_time_as_the_estimate_has_room_for(spec, cp
     shape = shape_of(spec.base_model, spec.lora_rank, spec.target_modules)
 
     def needed(rows):
-        return memory_bytes(replace(batch, batch_size=2 * rows), 100, shape, "float32", shared=True)
+        return memory_bytes(replace(batch, batch_size=2 * rows), 100, shape, cpu, shared=True)
 
     free = needed(0) + room * (needed(1) - needed(0))
     monkeypatch.setattr(sharding, "free_memory", lambda device, processes: free)

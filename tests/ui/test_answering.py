@@ -86,6 +86,29 @@ def test_a_device_that_is_none_is_told_in_the_badge_and_by_every_answer(capsys):
         engines.of("medqa-nano")
 
 
+def test_a_base_that_does_not_fit_into_memory_is_told_by_the_badge_and_what_comes_next_comes(monkeypatch, loaded):
+    def full(name, device):
+        with loaded.using(None):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(model, "load", full)
+    engines, came = Engines(Settings(device="cpu")), []
+    engines._try(lambda: came.append(True))
+    assert came == [True]
+    assert "do not fit into the device's memory" in engines.failure
+
+
+def test_what_comes_next_comes_also_after_a_fault_nobody_thought_of(monkeypatch):
+    def broken(name, device):
+        raise KeyError("layer 3")
+
+    monkeypatch.setattr(model, "load", broken)
+    came = []
+    with pytest.raises(KeyError):
+        Engines(Settings(device="cpu"))._try(lambda: came.append(True))
+    assert came == [True]
+
+
 def test_what_comes_next_comes_also_when_the_model_could_not_be_loaded():
     came = []
     Engines(Settings(base_model="no-such-model", device="cpu"))._try(lambda: came.append(True))
