@@ -200,7 +200,7 @@ PRESETS = {
     "quick": Preset(
         "Quick demo",
         "The embedded medqa-nano on the handbook, no network: about a minute and a half on two CPU cores that compute "
-        "bfloat16, three and a half on older ones.",
+        "bfloat16, three and a half to five on older ones.",
         RunSpec(
             epochs=3.2,
             learning_rate=3e-3,

@@ -51,7 +51,7 @@ def run_panel(run: Run, seen: Progress) -> str:
     values = f'role="progressbar" aria-valuenow="{share:.0f}" aria-valuemin="0" aria-valuemax="100"'
     filled = f'<span style="width:{share:.1f}%"></span>'
     bar = f'<div class="mq-progress" {values} aria-label="Training progress">{filled}</div>'
-    return f'<div class="mq-facts">{"".join(facts)}</div>{bar}{_cautions(seen)}{_outcome(seen)}'
+    return f'<div class="mq-facts">{"".join(facts)}</div>{bar}{_cautions(seen)}{_outcome(seen, run.stop_file.exists())}'
 
 
 def _cautions(seen: Progress) -> str:
@@ -81,14 +81,15 @@ def _rising_loss(seen: Progress) -> str:
     return f"Evaluation loss has risen for {rises} evaluations{kept}."
 
 
-def _outcome(seen: Progress) -> str:
+def _outcome(seen: Progress, told_to_stop: bool) -> str:
     if seen.status == "failed":
         return error(seen.reason)
     if seen.status == "interrupted":
         way_on = (
             "Resume goes on from its last checkpoint." if seen.resumable else "It left no checkpoint: start it again."
         )
-        return error(f"The training process ended without a word (killed, or the machine went down). {way_on}")
+        word = "before it had stopped by itself (Stop at once, " if told_to_stop else "without a word ("
+        return error(f"The training process ended {word}killed, or the machine went down). {way_on}")
     if seen.status not in ("done", "stopped"):
         return ""
     return _saved_adapter(seen) + scores_table(seen.scores)
