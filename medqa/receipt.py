@@ -31,6 +31,7 @@ SOURCES = (
     "read_prompts.py",
     "batch.py",
     "graphed_batch.py",
+    "lean_decoder.py",
     "writing.py",
     "engine.py",
 )

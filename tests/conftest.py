@@ -40,6 +40,14 @@ def pytest_ignore_collect(collection_path, config):
     return True if marked and left_out & set(MARK.findall(marked[1])) else None
 
 
+# Their files take the longest. Begun last, one of several workers would still be at them when the others have ended.
+LONGEST_FIRST = ("tests/train/", "tests/browser/", "")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: next(i for i, folder in enumerate(LONGEST_FIRST) if item.nodeid.startswith(folder)))
+
+
 # Of several workers, one can have the machine to itself: each test is in the room, and who waits to have it alone keeps
 # the door shut, so that it empties. Both are files to lock, which may as well be two that are there.
 DOOR, ROOM = Path(__file__), Path(__file__).parents[1] / ".pytest.ini"

@@ -13,6 +13,7 @@ from medqa import batch as batches
 from medqa import engine as engines
 from medqa import graphed_batch, writing
 from medqa import model as models
+from medqa.base_model import ModelError
 from medqa.prompt import EXPLANATION_START, option_tokens
 from medqa.question import Question
 from medqa.read_prompts import Kept
@@ -180,7 +181,7 @@ def test_an_adapter_that_vanishes_is_told_and_the_others_are_written_on(engine, 
     folder = make_adapter(tmp_path / "three", 3)
     answer = engine.score(CASES[0], folder)
     (folder / "adapter_model.safetensors").unlink()
-    with pytest.raises(OSError, match="adapter_model"):
+    with pytest.raises(ModelError, match="three is gone"):
         list(engine.explain(answer, folder))
     assert told(engine, CASES[0], adapters[1])
 
