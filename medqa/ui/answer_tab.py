@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
 
 import gradio as gr
 
@@ -17,12 +15,14 @@ from medqa.datasets import handbook
 from medqa.paste import read_pasted
 from medqa.question import LETTERS, MAX_OPTIONS, MIN_OPTIONS, Explanation, Question, QuestionError
 from medqa.receipt import weights_sha256
+from medqa.runs import Run
 from medqa.said import said_of
 from medqa.settings import Settings
 from medqa.spec import without_folder
 from medqa.ui import views
 from medqa.ui.answering import Asked, Engines
 from medqa.ui.panels.row import probe_row
+from medqa.ui.presses import Presses
 from medqa.ui.telling import told_error
 
 BASE_ALONE = ""
@@ -32,7 +32,6 @@ SECONDS_BETWEEN_UPDATES = 0.1
 EXAMPLES = (("test", 0), ("test", 1), ("read", 0), ("unknown", 0))
 EXAMPLE_WORDS = {"test": "trained on, in other words", "read": "only read about", "unknown": "never read, never asked"}
 NOT_KNOWN = "not known"
-T = TypeVar("T")
 # Of a drop-down: label and value.
 Choices = Sequence[tuple[str, str]]
 
@@ -135,28 +134,18 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
     return adapter, hint, added
 
 
-@dataclass
-class Presses:
-    """How often one visitor has pressed the button: an answer ends when it is pressed again."""
-
-    count: int = 0
-
-    def another(self) -> None:
-        self.count += 1
-
-    def until_another(self, pieces: Generator[T]) -> Iterator[T]:
-        begun = self.count
-        with closing(pieces):
-            for piece in pieces:
-                if self.count > begun:
-                    return
-                yield piece
-
-
 def adapter_choices(settings: Settings, added: Choices = ()) -> list[tuple[str, str]]:
     """The base alone first, then finished runs, newest first, then those added from the Hub."""
     finished = [(adapter.label, adapter.name) for adapter in adapters.found(settings.runs)]
     return [(f"{without_folder(settings.base_model)} alone (no adapter)", BASE_ALONE), *finished, *added]
+
+
+def first_choice(settings: Settings) -> str:
+    """Whose answers somebody sees who has chosen nothing: the newest adapter's of the base that is loaded anyway, but
+    of no other visitor's. Else the base alone."""
+    ready = (adapter for adapter in adapters.found(settings.runs) if adapter.base == settings.base_model)
+    ours = (adapter.name for adapter in ready if not Run(adapter.folder.parent).visitor_file.exists())
+    return next(ours, BASE_ALONE)
 
 
 def adapter_hint(settings: Settings) -> str:

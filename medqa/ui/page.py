@@ -14,7 +14,7 @@ from medqa import launch, uploads
 from medqa.settings import ASSETS, Settings
 from medqa.ui import views
 from medqa.ui.about_tab import about_tab
-from medqa.ui.answer_tab import Choices, adapter_choices, adapter_hint, answer_tab
+from medqa.ui.answer_tab import Choices, adapter_choices, adapter_hint, answer_tab, first_choice
 from medqa.ui.answering import Engines
 from medqa.ui.fine_tune_tab import fine_tune_tab, on_page_load
 from medqa.ui.past_runs import past_runs
@@ -46,14 +46,18 @@ def build(settings: Settings, engines: Engines) -> gr.Blocks:
 
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
         page.load(lambda: on_page_load(settings), None, shown, **quiet)
-        for event in (page.load, answer.select):
-            event(lambda already: refreshed(settings, already), added, [adapter, hint], **quiet)
+        page.load(lambda: arrived(settings), None, [adapter, hint], **quiet)
+        answer.select(lambda already: refreshed(settings, already), added, [adapter, hint], **quiet)
         use.click(
             lambda name, already: use_adapter(name, settings, already), [shown, added], [adapter, tabs], **quiet,
         )  # fmt: skip
         # The device is known once torch is loaded; until then the badge says so rather than guess.
         badge_timer.tick(lambda: badge(settings, engines), None, [head, badge_timer], queue=False, **quiet)
     return page
+
+
+def arrived(settings: Settings) -> tuple:
+    return gr.update(choices=adapter_choices(settings), value=first_choice(settings)), adapter_hint(settings)
 
 
 def refreshed(settings: Settings, added: Choices) -> tuple:

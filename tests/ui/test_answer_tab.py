@@ -4,6 +4,7 @@ from medqa import adapters
 from medqa.adapters import Adapter, AdapterError
 from medqa.datasets import handbook
 from medqa.question import Question, QuestionError
+from medqa.runs import Run
 from medqa.settings import Settings
 from medqa.ui import answer_tab, page
 
@@ -51,24 +52,6 @@ def test_a_key_stays_while_its_option_does(shown, key, left):
     assert (choice["value"], count) == (left, shown)
 
 
-def test_an_answer_ends_when_the_button_is_pressed_again():
-    presses, closed = answer_tab.Presses(), []
-
-    def pieces():
-        try:
-            yield from range(10)
-        finally:
-            closed.append(True)
-
-    presses.another()
-    shown = presses.until_another(pieces())
-    assert [next(shown), next(shown)] == [0, 1]
-    presses.another()
-    assert list(shown) == []
-    assert closed == [True]
-    assert list(presses.until_another(pieces())) == list(range(10))
-
-
 def test_a_field_left_empty_is_told():
     with pytest.raises(QuestionError, match="Option B is empty"):
         answer_tab.asked_question("Which?", ("Iron", " "), "A", None)
@@ -83,6 +66,19 @@ def test_the_subjects_to_choose_from_are_those_the_adapter_was_measured_on(setti
 
 def test_an_adapter_that_is_gone_leaves_no_subjects(settings):
     assert answer_tab.subjects_of("gone", settings)["choices"] == [answer_tab.NOT_KNOWN]
+
+
+def test_whoever_comes_is_answered_by_the_newest_adapter_of_the_host_and_the_base_that_is_loaded(settings, monkeypatch):
+    bases = {"visitors": "medqa-nano", "large": "Qwen/Qwen3-4B", "newer": "medqa-nano", "older": "medqa-nano"}
+    for name in bases:
+        (settings.runs / name).mkdir()
+        (settings.runs / name / "spec.json").touch()
+    Run(settings.runs / "visitors").visitor_file.touch()
+    found = [Adapter(name, settings.runs / name / "adapter", base, {}) for name, base in bases.items()]
+    monkeypatch.setattr(adapters, "found", lambda folder: found)
+    assert answer_tab.first_choice(settings) == "newer"
+    found[2:] = []
+    assert answer_tab.first_choice(settings) == answer_tab.BASE_ALONE
 
 
 def test_adapters_added_from_the_hub_stay_in_the_choice(settings, on_the_hub):
