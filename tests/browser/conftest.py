@@ -224,7 +224,7 @@ def opened(server):
 
 @pytest.fixture
 def fine_tune(server):
-    """fine_tune(page, rows=128, …): open the tab, set fields under Advanced, start. Returns the run's name."""
+    """fine_tune(page, rows=64, …): open the tab, set fields under Advanced, start. Returns the run's name."""
     from playwright.sync_api import expect
 
     def start(page, name="quick-1", **fields):
@@ -262,7 +262,7 @@ def _trained(tmp_path_factory, wait_for):
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    changed = {"rows": 128, "evaluation_questions": 20, "epochs": 1}
+    changed = {"rows": 64, "evaluation_questions": 10, "epochs": 1}
     spec = replace(PRESETS["quick"].spec, name="quick-1", **changed)
     run = Run(folder / "trained" / spec.name)
     with (folder / "trained.lock").open("w") as made, pytest.MonkeyPatch.context() as patch:

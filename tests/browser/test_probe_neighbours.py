@@ -16,7 +16,7 @@ def test_the_nearest_training_rows_are_shown_and_a_trained_question_is_recognise
     trained(page)
     page.locator("#use").click()
     asked(page)
-    expect(panel(page)).to_contain_text("of the 128 questions the adapter was trained on")
+    expect(panel(page)).to_contain_text("of the 64 questions the adapter was trained on")
     expect(panel(page)).to_contain_text("not cause")
     expect(panel(page).locator("li")).to_have_count(5)
     expect(panel(page)).not_to_contain_text("⚠")

@@ -31,7 +31,7 @@ def test_a_visitor_fine_tunes_the_embedded_model_and_sees_it_answer_and_explain(
 ):
     opened(page)
     with undisturbed():
-        fine_tune(page, rows=128, evaluation_questions=20, epochs=1)
+        fine_tune(page, rows=64, batch_size=8, evaluation_questions=10, epochs=1)
         began = time.monotonic()
         page.locator("#curves polyline").first.wait_for(state="attached")
         seconds = time.monotonic() - began
@@ -67,7 +67,7 @@ def test_a_visitor_fine_tunes_the_embedded_model_and_sees_it_answer_and_explain(
     expect(page.locator("#card .fill")).to_have_count(4)
     assert sum(shares(page)) == pytest.approx(100, abs=3)
     said = page.locator("#card .mq-note").last.inner_text()
-    assert re.search(r"medqa-nano with the adapter quick-1, trained on handbook: right on \d+ of 20 held-out", said)
+    assert re.search(r"medqa-nano with the adapter quick-1, trained on handbook: right on \d+ of 10 held-out", said)
     assert "Not medical advice" in said
 
 
