@@ -10,8 +10,10 @@ from medqa.receipt import Said
 
 def said_of(answer: Answer, adapter: Adapter | None, not_sure_below: float) -> Said:
     """Before an explanation is written, so without its doubt."""
+    # How often it was right on what it was taught says nothing of what it never read.
+    control = "unknown" if scope.is_unread(answer) else None
     return Said(
         doubts=tuple(scope.doubts(answer, adapter)),
         not_sure_below=not_sure_below,
-        record=trust.track_record(answer, adapter.card) if adapter else "",
+        record=trust.track_record(answer, adapter.card, control) if adapter else "",
     )

@@ -16,7 +16,7 @@ def doubts(answer: Answer, adapter: Adapter | None) -> list[str]:
 
 
 def _never_taught(answer: Answer, adapter: Adapter | None) -> str:
-    if answer.base != EMBEDDED or is_read_about(answer.question):
+    if not is_unread(answer):
         return ""
     taught = ""
     # With an adapter trained on other questions it may know what it did not read, if they have shown that.
@@ -44,6 +44,11 @@ def _no_better_than_chance(adapter: Adapter, question: Question) -> str:
         ", and this adapter was not reliably better than chance on its held-out questions "
         f"({after['correct']} of {after['total']} right, chance {100 * chance:.0f} %)"
     )
+
+
+def is_unread(answer: Answer) -> bool:
+    """Whether the embedded model answers what it has read nothing about."""
+    return answer.base == EMBEDDED and not is_read_about(answer.question)
 
 
 def is_read_about(question: Question) -> bool:

@@ -62,9 +62,11 @@ def subjects(card: dict) -> list[str]:
         return []
 
 
-def track_record(answer: Answer, card: dict) -> str:
+def track_record(answer: Answer, card: dict, control: str | None = None) -> str:
     """A sentence from an adapter's card; "" where it has no record, or too few answers as sure as this one, or is known
     to have too few questions with so many options: to be 60 % sure of one in two is less than of one in five.
+
+    `control`: the control split that this question is like, which alone is counted where there is a record of it.
     """
     options = held_out_options(card)
     if options and options.get(len(answer.question.options), 0) < FEWEST:
@@ -78,18 +80,21 @@ def track_record(answer: Answer, card: dict) -> str:
         return ""
     held_out, *controls = splits
     overall = {split: _together(counted) for split, counted in splits.items()}
+    when = f"When it was {10 * tenth} to {10 * tenth + 10} % sure"
+    if control in controls:
+        right = overall[control]
+        said = f"{when} on {CONTROLS.get(control, control)} it was right {_times(right)} times ({_interval(right)})."
+        return said if right.total >= FEWEST else ""
     subject = answer.question.subject
     found = splits[held_out].get(subject)
     if found is None or found.total < FEWEST:
         subject, found = None, overall[held_out]
     if found.total < FEWEST:
         return ""
-    low, high = found.interval_95
     mixed = f" with {min(options)} to {max(options)} options" if len(options) > 1 else ""
     said = (
-        f"When it was {10 * tenth} to {10 * tenth + 10} % sure{f' on {subject}' if subject else ''} it was right "
-        f"{_times(found)} times (held-out questions of {Path(str(card.get('dataset'))).name}{mixed}; "
-        f"95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
+        f"{when}{f' on {subject}' if subject else ''} it was right {_times(found)} times "
+        f"(held-out questions of {Path(str(card.get('dataset'))).name}{mixed}; {_interval(found)})"
     )
     counted = [(CONTROLS.get(split, split), overall[split]) for split in controls]
     compared = ", ".join(f"on {about} {_times(right)}" for about, right in counted if right.total >= FEWEST)
@@ -111,6 +116,11 @@ def _by_subject(kept: Record, tenth: int) -> dict[str, Accuracy]:
 
 def _together(counted: dict[str, Accuracy]) -> Accuracy:
     return Accuracy(sum(a.correct for a in counted.values()), sum(a.total for a in counted.values()))
+
+
+def _interval(accuracy: Accuracy) -> str:
+    low, high = accuracy.interval_95
+    return f"95 % interval {100 * low:.0f} to {100 * high:.0f} %"
 
 
 def _times(accuracy: Accuracy) -> str:

@@ -96,6 +96,18 @@ def test_control_questions_are_counted_beside_the_held_out_ones_where_there_are_
     assert "only read about" not in said
 
 
+def test_of_a_question_like_the_control_ones_they_alone_are_the_record():
+    unknown = recorded(*[answered(0.65, i < 3) for i in range(10)])
+    kept = card(test=TEST, unknown=unknown)
+    said = trust.track_record(answered(0.68, subject="Pharmacology"), kept, "unknown")
+    assert said == (
+        "When it was 60 to 70 % sure on facts it never read it was right 3 of 10 times (95 % interval 11 to 60 %)."
+    )
+    few = recorded(*[answered(0.65)] * 4)
+    assert trust.track_record(answered(0.68), card(test=TEST, unknown=few), "unknown") == ""
+    assert "held-out questions" in trust.track_record(answered(0.68), card(test=TEST), "unknown")
+
+
 def test_where_the_subject_is_told_the_control_questions_are_said_to_be_of_all_subjects():
     unknown = recorded(*[answered(0.65, i < 3) for i in range(10)])
     kept = card(test=TEST, unknown=unknown)
