@@ -26,7 +26,7 @@ from medqa.prompt import refusal_by
 from medqa.turns import Turns
 
 ADAPTERS_ATTACHED = 8
-# Copies for writing: 36 MB each of the embedded model, some 150 MB of the largest that are copied.
+# Copies for writing: 36 MB each of the embedded model; of the largest 128 MB and the output layer a second time.
 COPIED_PARAMETERS = 32_000_000
 COPIES_KEPT = 4
 # In place of the key of the adapter that is switched on.
