@@ -50,9 +50,10 @@ def finished(server):
     write("saved", step=30)
     write("done", step=30, seconds=33.0, scores=scores)
     run.adapter.mkdir()
-    config = {"peft_type": "LORA", "base_model_name_or_path": "medqa-nano"}
+    # Of another base than the one that is loaded: no visitor is answered by it unless told so.
+    config = {"peft_type": "LORA", "base_model_name_or_path": "Qwen/Qwen3-1.7B"}
     (run.adapter / "adapter_config.json").write_text(json.dumps(config))
-    (run.adapter / "medqa.json").write_text(json.dumps({"base_model": "medqa-nano", "scores": scores}))
+    (run.adapter / "medqa.json").write_text(json.dumps({"base_model": "Qwen/Qwen3-1.7B", "scores": scores}))
     (run.adapter / "adapter_model.safetensors").touch()
     return run
 
