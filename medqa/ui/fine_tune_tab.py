@@ -19,10 +19,6 @@ from medqa.ui.telling import folders, told_error
 
 POLL_SECONDS = 1.0
 STOP, STOP_AT_ONCE = "Stop", "Stop at once"
-STOPPING = (
-    "Stopping after this step, or after what is being measured; then the best adapter so far is saved. “Stop at once” "
-    "does not wait: it ends the run where it is, and what came after its last checkpoint is lost."
-)
 ENDED = "The run has ended. What it had saved by then is kept."
 
 
@@ -144,7 +140,8 @@ def stopped(settings: Settings, run_name: str | None, pressed: str) -> tuple:
         launch.stop(runs.named(settings.runs, run_name), at_once)
     except RunError as error:
         return told_error(error, settings), gr.skip()
-    return views.note(ENDED if at_once else STOPPING), gr.update(value=STOP_AT_ONCE)
+    # That a run is stopping its panel says, for as long as it does.
+    return views.note(ENDED) if at_once else "", gr.update(value=STOP_AT_ONCE)
 
 
 def resumed(settings: Settings, run_name: str | None) -> str:
@@ -186,7 +183,7 @@ def panel_of(settings: Settings, run_name: str | None, chosen: list[str], alread
         return [newest, "", "", "", gr.update(value=STOP, interactive=False), hidden, hidden, (names,)]
     seen = look(run)
     progress = seen.progress
-    stopping = progress.status == "running" and run.stop_file.exists()
+    stopping = progress.status == "running" and seen.told_to_stop
     # Its last word said, a process still takes seconds to leave on a busy machine, and holds the device till then.
     resumable = progress.resumable and not run.alive
     counts = (progress.step, len(progress.steps), len(progress.evaluations), len(progress.messages))

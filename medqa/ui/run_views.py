@@ -24,6 +24,10 @@ STATUS_WORDS = {
 # Ten times what the trainer clips an update to; a run that goes well stays below one or a few.
 GRADIENT_NORM_BOUND = 10.0
 RISES_TO_SAY = 3
+STOPPING = (
+    "Stopping after this step, or after what is being measured; then the best adapter so far is saved. “Stop at once” "
+    "does not wait: it ends the run where it is, and what came after its last checkpoint is lost."
+)
 
 
 def run_panel(run: Run, seen: Progress) -> str:
@@ -51,7 +55,10 @@ def run_panel(run: Run, seen: Progress) -> str:
     values = f'role="progressbar" aria-valuenow="{share:.0f}" aria-valuemin="0" aria-valuemax="100"'
     filled = f'<span style="width:{share:.1f}%"></span>'
     bar = f'<div class="mq-progress" {values} aria-label="Training progress">{filled}</div>'
-    return f'<div class="mq-facts">{"".join(facts)}</div>{bar}{_cautions(seen)}{_outcome(seen, run.stop_file.exists())}'
+    told_to_stop = run.stop_file.exists()
+    stopping = note(STOPPING) if told_to_stop and seen.status == "running" else ""
+    said = f"{stopping}{_cautions(seen)}{_outcome(seen, told_to_stop)}"
+    return f'<div class="mq-facts">{"".join(facts)}</div>{bar}{said}'
 
 
 def _cautions(seen: Progress) -> str:

@@ -72,6 +72,8 @@ def _component(field: str, spec: RunSpec, settings: Settings) -> gr.components.C
 
 
 def _info(field: str, settings: Settings) -> str:
+    if field == "base_model" and settings.public:
+        return "One of those offered here."
     most = offered.most(field, settings)
     return told(field, "help") + (f" At most {most:,} here." if most else "")
 

@@ -149,10 +149,21 @@ def going_on(settings, run):
 def test_once_asked_to_stop_the_button_says_that_pressing_it_again_does_not_wait(settings, run, going_on):
     assert going_on() == button("Stop")
     said, pressed = fine_tune_tab.stopped(settings, run.name, "Stop")
-    assert "Stopping after this step" in said and "“Stop at once” does not wait" in said
+    assert said == ""
     assert pressed["value"] == "Stop at once"
     assert run.stop_file.exists()
     assert going_on() == button("Stop at once")
+
+
+def test_that_a_run_is_stopping_is_said_while_it_does_and_no_longer(settings, run, going_on):
+    def panel():
+        return fine_tune_tab.panel_of(settings, run.name, [], ())[1]
+
+    assert "Stopping after this step" not in panel()
+    fine_tune_tab.stopped(settings, run.name, "Stop")
+    assert "Stopping after this step" in panel() and "“Stop at once” does not wait" in panel()
+    EventWriter(run)("stopped", step=1, seconds=1.0)
+    assert "Stopping after this step" not in panel()
 
 
 def button(label, interactive=True):

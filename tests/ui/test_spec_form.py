@@ -51,6 +51,8 @@ def test_visitors_are_offered_what_they_are_allowed_and_told_the_limits(public):
     assert form["batch_size"].info.endswith(" At most 64 here.")
     assert form["rows"].info.endswith(" At most 5,000 here.")
     assert "At most" not in boxes(replace(public, public=False))["batch_size"].info
+    assert "local folder" in boxes(replace(public, public=False))["base_model"].info
+    assert "local folder" not in boxes(public)["base_model"].info
 
 
 def test_the_form_gives_no_spec_beyond_what_is_offered(public):
