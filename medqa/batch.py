@@ -41,8 +41,8 @@ class Batch:
         starts = self.columns - self._positions
         self._mask = torch.arange(self.columns + ROOM, device=device) >= starts
         self._ragged = min(self.lengths) < self.columns
-        if lean and self._ragged:
-            self._bias = torch.zeros(self._mask.shape).masked_fill_(~self._mask, -math.inf)[:, None, None]
+        padded = torch.zeros(self._mask.shape).masked_fill_(~self._mask, -math.inf) if lean and self._ragged else None
+        self._bias = None if padded is None else padded[:, None, None]
 
     @property
     def full(self) -> bool:
@@ -81,8 +81,7 @@ class Batch:
 
     def _by_lean(self, tokens: Sequence[int]) -> list[int]:
         read = [(layer.keys, layer.values) for layer in self._cache.layers]
-        bias = self._bias if self._ragged else None
-        return choose(self._lean.logits(torch.tensor(tokens), self._positions, read, self.columns, bias))
+        return choose(self._lean.logits(torch.tensor(tokens), self._positions, read, self.columns, self._bias))
 
 
 def begin(network: PreTrainedModel, read: ReadPrompts, tokens: Sequence[int]) -> tuple[State, int]:

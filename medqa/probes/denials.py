@@ -42,7 +42,7 @@ _LIGHT = re.compile(
     re.I,
 )
 # "change in appetite, sleep, or weight": what stands before the preposition may belong to all.
-_SHARED = re.compile(r"\b(?:of|in|to|with|on|over|at|for|from|by|during|around|involving|about)\b", re.I)
+SHARED = re.compile(r"\b(?:of|in|to|with|on|over|at|for|from|by|during|around|involving|about)\b", re.I)
 _ONE_THING = re.compile(r"\b(?:shortness of breath|loss of (?:consciousness|appetite))\b", re.I)
 # "motor, sensory, or cranial nerve deficits"
 _HALF = re.compile(r"(?:[a-z-]*(?:al|ar|ary|ed|ous|ic|oid|ive|ian|ory)|motor|bowel|bladder|breast)$", re.I)
@@ -162,7 +162,7 @@ def _things(own: str, others: list[str]) -> Parted | None:
     texts = [own[light:], *others]
     if any(map(_HALF.match, texts[:-1])) or any(map(STATES.match, others)) or any(map(_STATEMENT.search, others)):
         return None
-    shared = (i for i, text in enumerate(texts[:-1]) if _SHARED.search(_ONE_THING.sub("", text)))
+    shared = (i for i, text in enumerate(texts[:-1]) if SHARED.search(_ONE_THING.sub("", text)))
     alone = next(shared, len(others))
     return (light, alone) if alone else None
 
@@ -179,7 +179,7 @@ def _verbs(before: str, own: str, others: list[str]) -> Parted | None:
     if takes:
         parted = _things(own[takes.end() :], others)
         return parted and (takes.end() + parted[0], parted[1])
-    described = not (_DONE.match(own) and " " in own) and not any(map(_SHARED.search, texts))
+    described = not (_DONE.match(own) and " " in own) and not any(map(SHARED.search, texts))
     return (0, len(others)) if _BEING.search(before) and described else None
 
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from medqa.probes.denials import DENIES
+from medqa.probes.denials import DENIES, SHARED
 from medqa.probes.spans import VERB
 
-# What stands before the preposition may belong to all that follows.
-SHARED = re.compile(r"\b(?:of|in|to|with|on|over|at|for|from|by|during|around|involving|about)\b", re.I)
 # "diabetes, for which she takes metformin, insulin, and aspirin"
 _GOES_ON = re.compile(rf"{SHARED.pattern}|\b(?:which|whom|including|such as)\b", re.I)
 

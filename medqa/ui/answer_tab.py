@@ -39,11 +39,12 @@ Choices = Sequence[tuple[str, str]]
 def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HTML, gr.State]:
     """Builds the tab's content. Returns what other tabs refresh: the adapter choice, the hint under it, and the
     adapters of the Hub that this visitor has added to the choice."""
+    found = adapters.found(settings.runs)
     adapter = gr.Dropdown(
-        adapter_choices(settings), value=BASE_ALONE, label="Answer with", elem_id="adapter",
+        adapter_choices(settings, found), value=BASE_ALONE, label="Answer with", elem_id="adapter",
         info="The base model alone, or an adapter of a finished run: base, data set, held-out accuracy before → after.",
     )  # fmt: skip
-    hint = gr.HTML(adapter_hint(settings), elem_id="adapter-hint", elem_classes="mq-message", padding=False)
+    hint = gr.HTML(adapter_hint(found), elem_id="adapter-hint", elem_classes="mq-message", padding=False)
     added = gr.State([])
     if not settings.public:
         with gr.Accordion("An adapter from the Hub", open=False):
@@ -134,23 +135,23 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
     return adapter, hint, added
 
 
-def adapter_choices(settings: Settings, added: Choices = ()) -> list[tuple[str, str]]:
+def adapter_choices(settings: Settings, found: Sequence[Adapter], added: Choices = ()) -> list[tuple[str, str]]:
     """The base alone first, then finished runs, newest first, then those added from the Hub."""
-    finished = [(adapter.label, adapter.name) for adapter in adapters.found(settings.runs)]
+    finished = [(adapter.label, adapter.name) for adapter in found]
     return [(f"{without_folder(settings.base_model)} alone (no adapter)", BASE_ALONE), *finished, *added]
 
 
-def first_choice(settings: Settings) -> str:
+def first_choice(settings: Settings, found: Sequence[Adapter]) -> str:
     """Whose answers somebody sees who has chosen nothing: the newest adapter's of the base that is loaded anyway, but
     of no other visitor's. Else the base alone."""
-    ready = (adapter for adapter in adapters.found(settings.runs) if adapter.base == settings.base_model)
+    ready = (adapter for adapter in found if adapter.base == settings.base_model)
     ours = (adapter.name for adapter in ready if not Run(adapter.folder.parent).visitor_file.exists())
     return next(ours, BASE_ALONE)
 
 
-def adapter_hint(settings: Settings) -> str:
+def adapter_hint(found: Sequence[Adapter]) -> str:
     """What a first visitor must know before being disappointed."""
-    if adapters.found(settings.runs):
+    if found:
         return ""
     return views.note("No adapter yet: the base model has read, but never sat an exam. Make one on the Fine-tune tab.")
 
@@ -161,7 +162,7 @@ def add_from_hub(name: str, settings: Settings, already: Choices) -> tuple:
     except AdapterError as error:
         return gr.skip(), views.error(str(error)), gr.skip()
     added = list(dict.fromkeys([*map(tuple, already), (new.label, new.name)]))
-    choice = gr.update(choices=adapter_choices(settings, added), value=new.name)
+    choice = gr.update(choices=adapter_choices(settings, adapters.found(settings.runs), added), value=new.name)
     return choice, views.note(f"{new.name} is ready; its base is {new.base}."), added
 
 

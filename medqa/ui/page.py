@@ -10,9 +10,9 @@ from tempfile import gettempdir
 import gradio as gr
 from starlette.middleware import Middleware
 
-from medqa import launch, uploads
+from medqa import adapters, launch, uploads
 from medqa.settings import ASSETS, Settings
-from medqa.ui import views
+from medqa.ui import downloads, views
 from medqa.ui.about_tab import about_tab
 from medqa.ui.answer_tab import Choices, adapter_choices, adapter_hint, answer_tab, first_choice
 from medqa.ui.answering import Engines
@@ -24,7 +24,7 @@ from medqa.ui.telling import told_text
 CSS = ASSETS / "style.css"
 BADGE_SECONDS = 1.0
 # How often, and from which age on, Gradio's own copies of what was uploaded and saved are deleted: in seconds.
-DELETE_CACHE = (600, 3600)
+DELETE_CACHE = (600, downloads.KEPT_SECONDS)
 # Of so many pages Gradio keeps what they show, some 300 kB each: those used last. The others have to ask again.
 SESSIONS = 300
 # So many events wait for their turn; the next ones are told that it is busy.
@@ -57,15 +57,18 @@ def build(settings: Settings, engines: Engines) -> gr.Blocks:
 
 
 def arrived(settings: Settings) -> tuple:
-    return gr.update(choices=adapter_choices(settings), value=first_choice(settings)), adapter_hint(settings)
+    found = adapters.found(settings.runs)
+    return gr.update(choices=adapter_choices(settings, found), value=first_choice(settings, found)), adapter_hint(found)
 
 
 def refreshed(settings: Settings, added: Choices) -> tuple:
-    return gr.update(choices=adapter_choices(settings, added)), adapter_hint(settings)
+    found = adapters.found(settings.runs)
+    return gr.update(choices=adapter_choices(settings, found, added)), adapter_hint(found)
 
 
 def use_adapter(name: str, settings: Settings, added: Choices) -> tuple:
-    return gr.update(choices=adapter_choices(settings, added), value=name), gr.update(selected="answer")
+    choices = adapter_choices(settings, adapters.found(settings.runs), added)
+    return gr.update(choices=choices, value=name), gr.update(selected="answer")
 
 
 def badge(settings: Settings, engines: Engines) -> tuple:

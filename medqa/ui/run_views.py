@@ -30,7 +30,7 @@ STOPPING = (
 )
 
 
-def run_panel(run: Run, seen: Progress) -> str:
+def run_panel(run: Run, seen: Progress, told_to_stop: bool = False) -> str:
     """Status in words, progress bar and the figures of the last step."""
     total, step = seen.total_steps, seen.step
     share = 100 * step / total if total else 0
@@ -55,7 +55,6 @@ def run_panel(run: Run, seen: Progress) -> str:
     values = f'role="progressbar" aria-valuenow="{share:.0f}" aria-valuemin="0" aria-valuemax="100"'
     filled = f'<span style="width:{share:.1f}%"></span>'
     bar = f'<div class="mq-progress" {values} aria-label="Training progress">{filled}</div>'
-    told_to_stop = run.stop_file.exists()
     stopping = note(STOPPING) if told_to_stop and seen.status == "running" else ""
     said = f"{stopping}{_cautions(seen)}{_outcome(seen, told_to_stop)}"
     return f'<div class="mq-facts">{"".join(facts)}</div>{bar}{said}'

@@ -71,7 +71,7 @@ def _drawn(seen: Seen, chosen: tuple[str, ...], settings: Settings) -> Drawn:
     run = Run(seen.reader.path.parent)
     progress = _without_folders(run, seen.progress, settings)
     return Drawn(
-        run_views.run_panel(run, progress),
+        run_views.run_panel(run, progress, seen.told_to_stop),
         _charts(progress, chosen),
         run_views.log([*progress.messages, *progress.evaluations]),
     )

@@ -68,17 +68,16 @@ def test_an_adapter_that_is_gone_leaves_no_subjects(settings):
     assert answer_tab.subjects_of("gone", settings)["choices"] == [answer_tab.NOT_KNOWN]
 
 
-def test_whoever_comes_is_answered_by_the_newest_adapter_of_the_host_and_the_base_that_is_loaded(settings, monkeypatch):
+def test_whoever_comes_is_answered_by_the_newest_adapter_of_the_host_and_the_base_that_is_loaded(settings):
     bases = {"visitors": "medqa-nano", "large": "Qwen/Qwen3-4B", "newer": "medqa-nano", "older": "medqa-nano"}
     for name in bases:
         (settings.runs / name).mkdir()
         (settings.runs / name / "spec.json").touch()
     Run(settings.runs / "visitors").visitor_file.touch()
     found = [Adapter(name, settings.runs / name / "adapter", base, {}) for name, base in bases.items()]
-    monkeypatch.setattr(adapters, "found", lambda folder: found)
-    assert answer_tab.first_choice(settings) == "newer"
+    assert answer_tab.first_choice(settings, found) == "newer"
     found[2:] = []
-    assert answer_tab.first_choice(settings) == answer_tab.BASE_ALONE
+    assert answer_tab.first_choice(settings, found) == answer_tab.BASE_ALONE
 
 
 def test_adapters_added_from_the_hub_stay_in_the_choice(settings, on_the_hub):

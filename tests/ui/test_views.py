@@ -294,10 +294,8 @@ def test_an_interrupted_run_shows_what_to_do(resumable, way_on):
     assert way_on in text
 
 
-def test_a_run_that_was_told_to_stop_may_have_been_stopped_at_once(tmp_path):
-    run = Run(tmp_path)
-    run.stop_file.touch()
-    text = Tree(run_views.run_panel(run, Progress("interrupted", resumable=True))).text
+def test_a_run_that_was_told_to_stop_may_have_been_stopped_at_once():
+    text = Tree(run_views.run_panel(run_named("a"), Progress("interrupted", resumable=True), told_to_stop=True)).text
     assert "ended before it had stopped by itself (Stop at once, killed" in text
 
 

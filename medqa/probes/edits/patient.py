@@ -13,6 +13,8 @@ SEX_OF = {
     "woman": "female", "girl": "female", "female": "female", "lady": "female",
 }  # fmt: skip
 PRONOUNS = {"male": ("he", "him", "his", "himself"), "female": ("she", "her", "hers", "herself")}
+# Of a child; drugs and oxygen are delivered too.
+DELIVERS = r"(?<!drug )(?<!oxygen )(?<!tissue )deliver(?:y|ies|ed|s|ing)"
 NOUN = rf"(?:{'|'.join(SEX_OF)})"
 UNIT = r"(?P<unit>year|yr|month|mo|week|wk|day|hour)s?\.?"
 # An age that is part of a longer number, a range or a fraction (45-50, 3 1/2) is not read.

@@ -15,7 +15,7 @@ SPEAKS_OF_IT = (
     r"|post-?partum|menses|menstrua\w*|amenorrh\w*|pregnancy|breast-?feeding"
     r"|oophorectom\w*|salpingectom\w*|tubal ligation|tubes tied|sterili[sz]\w+|(?:uterus|womb|ovaries) (?:\w+ )?removed"
     r"|removal of (?:her |the |both )?(?:uterus|womb|ovaries)|miscarr\w*|abortions?|ectopic|gravida|G\d ?P\d\w*|para \d"
-    r"|(?<!drug )(?<!oxygen )(?<!tissue )deliver(?:y|ies|ed|s|ing)|c(?:a?e)sarean|C-section|in labor|gave birth"
+    rf"|{patient.DELIVERS}|c(?:a?e)sarean|C-section|in labor|gave birth"
     r"|placent\w*|fetus|fetal|\w*eclampsia|trimester"
 )
 ORIGIN = r"(?:African[- ]American|(?!An? )[A-Z][a-z]+(?:-[A-Z][a-z]+)?|white|black)"

@@ -38,7 +38,7 @@ BOUND = {
 # In a child's history these are the mother's.
 OF_MOTHERS = (
     r"pregnan\w*|prenatal\w*|antenatal\w*|gestation\w*|trimester|breast-?fe\w+|lactating|cesarean"
-    r"|vaginal (?:delivery|birth)|(?<!drug )(?<!oxygen )(?<!tissue )deliver(?:y|ies|ed|s|ing)"
+    rf"|vaginal (?:delivery|birth)|{patient.DELIVERS}"
     r"|g(?:ave|iv\w+) birth|in labor|C-section|\w*eclampsia|HELLP|placent\w*|fetus|fetal|ruptured ectopic|para \d"
 )
 CHILD = 10
