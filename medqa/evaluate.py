@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from medqa.question import Answer
+from medqa.question import Answer, Question
 
 Z_95 = 1.959964
 BINS = 10
@@ -15,8 +16,11 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Accuracy:
+    """`design_effect`: of how many questions each tells as much as one does, where their answers hang together."""
+
     correct: int
     total: int
+    design_effect: float = 1.0
 
     @property
     def share(self) -> float:
@@ -24,8 +28,9 @@ class Accuracy:
 
     @property
     def interval_95(self) -> tuple[float, float]:
-        """Wilson's score interval, as shares (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
-        n, p = self.total, self.share
+        """Wilson's score interval, as shares (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927), for the effective number of
+        questions (L. Kish, Survey Sampling, 1965)."""
+        n, p = self.total / self.design_effect, self.share
         centre = (p + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
         half = Z_95 / (1 + Z_95**2 / n) * math.sqrt(p * (1 - p) / n + Z_95**2 / (4 * n * n))
         return max(0.0, centre - half), min(1.0, centre + half)
@@ -69,12 +74,43 @@ def report(answers: Iterable[Answer]) -> Report:
         groups[answer.question.subject or "no subject"].append(answer.correct)
     counted = {subject: Accuracy(sum(right), len(right)) for subject, right in groups.items()}
     return Report(
-        overall=Accuracy(sum(a.correct for a in counted.values()), len(answers)),
+        overall=Accuracy(sum(a.correct for a in counted.values()), len(answers), _design_effect(answers)),
         by_subject=dict(sorted(counted.items(), key=lambda item: (-item[1].total, item[0]))),
         chance=sum(1 / len(answer.question.options) for answer in answers) / len(answers),
         calibration_error=_calibration_error(answers),
         mean_top_probability=sum(max(answer.probabilities) for answer in answers) / len(answers),
     )
+
+
+def fact_of(question: Question) -> str | None:
+    """What a question of the handbook asks about, as others do in other words: `handbook/antidote-paracetamol`."""
+    return question.source.rpartition("/")[0] if question.source.startswith("handbook/") else None
+
+
+def drawn(questions: Sequence[Question], most: int) -> list[Question]:
+    """At most so many of them, and one of each fact: several wordings of it are known or not known together.
+
+    By a seed of its own: runs of different seeds are measured on the same questions.
+    """
+    shuffled = random.Random(0).sample(questions, len(questions))
+    one_of_each = {fact_of(question) or f"question {i}": question for i, question in enumerate(shuffled)}
+    return list(one_of_each.values())[:most]
+
+
+def _design_effect(answers: list[Answer]) -> float:
+    """How many times larger the share's variance is than that of as many questions about a fact each.
+
+    The variance between the facts' sums by that of independent answers (Kish, chapter 5); where all are right or all
+    wrong there is neither, and it is the number of questions about a fact.
+    """
+    facts: dict[str, list[bool]] = defaultdict(list)
+    for i, answer in enumerate(answers):
+        facts[fact_of(answer.question) or f"question {i}"].append(bool(answer.correct))
+    n, share = len(answers), sum(bool(answer.correct) for answer in answers) / len(answers)
+    if len(facts) in (1, n) or share in (0.0, 1.0):
+        return n / len(facts)
+    between = sum((sum(right) - len(right) * share) ** 2 for right in facts.values()) * len(facts) / (len(facts) - 1)
+    return max(1.0, between / (n * share * (1 - share)))
 
 
 def _calibration_error(answers: list[Answer]) -> float:

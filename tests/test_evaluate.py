@@ -3,12 +3,13 @@ import math
 
 import pytest
 
-from medqa.evaluate import Accuracy, report
+from medqa.datasets import handbook
+from medqa.evaluate import Accuracy, drawn, fact_of, report
 from medqa.question import Answer, Question
 
 
-def answered(right, subject=None, options=4, key=0):
-    question = Question("Which?", tuple(f"option {i}" for i in range(options)), key, subject=subject, source="set:7")
+def answered(right, subject=None, options=4, key=0, source="set:7"):
+    question = Question("Which?", tuple(f"option {i}" for i in range(options)), key, subject=subject, source=source)
     choice = key or 0 if right else options - 1
     return Answer(question, tuple(-1.0 if i == choice else -9.0 for i in range(options)), "medqa-nano")
 
@@ -61,6 +62,51 @@ def test_questions_without_a_subject_are_counted_together():
 
 def test_chance_is_the_mean_of_each_questions_own():
     assert report([answered(True, options=4), answered(True, options=2)]).chance == pytest.approx((1 / 4 + 1 / 2) / 2)
+
+
+def of_facts(*rights):
+    """Two wordings of each fact, so many of them right."""
+    return report(
+        [answered(i < right, source=f"handbook/f{n}/test-{i}") for n, right in enumerate(rights) for i in (0, 1)]
+    )
+
+
+def test_wordings_that_always_agree_tell_as_much_as_one_of_each_fact():
+    found = of_facts(*[2, 0] * 200).overall
+    assert found.design_effect == pytest.approx(2.0, abs=0.01)
+    assert found.interval_95 == pytest.approx(Accuracy(200, 400).interval_95, abs=1e-3)
+
+
+def test_wordings_that_never_agree_are_not_taken_for_more_than_they_are():
+    assert of_facts(1, 1, 1, 1).overall.design_effect == 1.0
+
+
+def test_wordings_that_agree_by_chance_are_almost_independent():
+    assert of_facts(*[2, 1, 1, 0] * 100).overall.design_effect == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("right", [0, 2])
+def test_where_all_are_right_or_all_wrong_each_fact_counts_once(right):
+    assert of_facts(*[right] * 30).overall.design_effect == 2.0
+
+
+def test_questions_of_other_sets_stand_for_themselves():
+    assert report([answered(True), answered(False), answered(True)]).overall.design_effect == 1.0
+
+
+def test_of_the_handbook_one_wording_of_each_fact_is_drawn():
+    questions = handbook.questions("unknown")
+    facts = [fact_of(question) for question in drawn(questions, 1000)]
+    assert sorted(facts) == sorted({fact_of(question) for question in questions})
+    assert len(facts) < len(questions)
+
+
+def test_so_many_are_drawn_and_always_the_same():
+    questions = [Question(f"Case {i}?", ("yes", "no"), 0, source=f"set:{i}") for i in range(50)]
+    few = drawn(questions, 20)
+    assert len({question.stem for question in few}) == 20
+    assert few == drawn(questions, 20) == drawn(questions, 50)[:20]
+    assert sorted(drawn(questions, 90), key=questions.index) == questions
 
 
 def test_nothing_to_count_is_refused():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from medqa import datasets
 from medqa.datasets import held_out_split
 from medqa.datasets.rows import DatasetError, Loaded
 from medqa.disputes import Dispute
+from medqa.evaluate import drawn
 from medqa.prompt import Example, training_examples
 from medqa.question import Question
 from medqa.runs import EventWriter
@@ -50,9 +50,7 @@ def prepare(
 def _held_out(spec: RunSpec, tokenizer: PreTrainedTokenizerBase, wrong_keys: Sequence[Dispute]) -> HeldOut:
     split = held_out_split(spec.dataset)
     available = datasets.load(spec.dataset, split, cop_base=spec.cop_base, wrong_keys=wrong_keys).questions
-    # By a seed of its own: runs of different seeds are measured on the same questions.
-    drawn = random.Random(0).sample(available, min(spec.evaluation_questions, len(available)))
-    return HeldOut(*_fitting(drawn, tokenizer, spec.max_length))
+    return HeldOut(*_fitting(drawn(available, spec.evaluation_questions), tokenizer, spec.max_length))
 
 
 def _fitting(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 from collections.abc import Sequence
 
@@ -13,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from medqa import datasets, training_rows, trust
 from medqa.datasets import held_out_split
+from medqa.evaluate import drawn
 from medqa.question import Question
 from medqa.runs import Progress, Run
 from medqa.spec import RunSpec
@@ -52,18 +52,17 @@ def control_scores(
     scores, certainty = {}, {}
     most = CONTROL_QUESTIONS * spec.evaluation_questions
     for split in CONTROL_SPLITS.get(spec.dataset, ()):
-        available = datasets.load(spec.dataset, split).questions
-        drawn = random.Random(0).sample(available, min(most, len(available)))
+        asked = drawn(datasets.load(spec.dataset, split).questions, most)
         with torch.inference_mode():
-            after = score_certainties(model.get_base_model(), tokenizer, drawn, tokens_per_batch)
+            after = score_certainties(model.get_base_model(), tokenizer, asked, tokens_per_batch)
             with model.disable_adapter():
-                before = score_certainties(model.get_base_model(), tokenizer, drawn, tokens_per_batch)
+                before = score_certainties(model.get_base_model(), tokenizer, asked, tokens_per_batch)
         counted = {"before": before, "after": after}
         scores[split] = {
             name: {"correct": sum(value > 0 for value in values), "total": len(values)}
             for name, values in counted.items()
         }
-        certainty[split] = trust.record(drawn, after)
+        certainty[split] = trust.record(asked, after)
     return scores, certainty
 
 
