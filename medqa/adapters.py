@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medqa import hub, runs
+from medqa.errors import UserError
 from medqa.spec import without_folder
 
 WEIGHTS = "adapter_model.safetensors"
 
 
-class AdapterError(RuntimeError):
+class AdapterError(UserError):
     """An adapter that can't be used; the message names it and the way out."""
 
 

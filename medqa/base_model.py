@@ -6,12 +6,13 @@ import hashlib
 from pathlib import Path
 
 from medqa import hub
+from medqa.errors import UserError
 from medqa.settings import ASSETS, EMBEDDED
 
 WAY_OUT = f"give the path of a local folder that holds the model, or choose {EMBEDDED}, which needs no network."
 
 
-class ModelError(RuntimeError):
+class ModelError(UserError):
     """A base model that can't be used; the message names it and the way out."""
 
 

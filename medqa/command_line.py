@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from medqa import adapters
 from medqa.adapters import Adapter
 from medqa.paste import read_pasted
-from medqa.question import Question
+from medqa.question import Question, QuestionError
 from medqa.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ def question_on_input() -> Question:
     """Raises QuestionError."""
     if sys.stdin.isatty():
         print("Type or paste the question with its options, then Ctrl-D:", file=sys.stderr)
-    return read_pasted(sys.stdin.read())
+    try:
+        return read_pasted(sys.stdin.read())
+    except UnicodeDecodeError as error:
+        raise QuestionError("What came on standard input is no UTF-8 text.") from error
 
 
 def adapter_named(name: str, settings: Settings) -> Adapter | None:

@@ -11,18 +11,9 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from medqa import answer_commands, probe_command, receipt_commands, run_commands
-from medqa.adapters import AdapterError
-from medqa.base_model import ModelError
-from medqa.datasets.rows import DatasetError
-from medqa.export import ExportError
-from medqa.hub import HubError
-from medqa.question import QuestionError
-from medqa.runs import RunError
+from medqa.errors import UserError
 from medqa.settings import Settings, from_environment
-from medqa.spec import SpecError
 
-# Errors that are one sentence for a person.
-TOLD = (AdapterError, DatasetError, ExportError, HubError, ModelError, QuestionError, RunError, SpecError, ValueError)
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "gradio")
 
 
@@ -30,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser().parse_args(arguments)
     try:
         return chosen.command(chosen, from_environment())
-    except TOLD as error:
+    except UserError as error:
         print(f"medqa: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

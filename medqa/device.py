@@ -10,6 +10,8 @@ from functools import lru_cache
 import psutil
 import torch
 
+from medqa.errors import UserError
+
 
 @dataclass(frozen=True)
 class Device:
@@ -56,13 +58,13 @@ class Memory:
 
 @lru_cache
 def choose(wanted: str = "auto") -> Device:
-    """Pick ROCm or CUDA when there is one, else the CPU. `wanted` = "cpu" keeps off the GPU. Raises ValueError."""
+    """Pick ROCm or CUDA when there is one, else the CPU. `wanted` = "cpu" keeps off the GPU. Raises UserError."""
     if wanted not in ("auto", "cpu", "gpu"):
-        raise ValueError(f"MEDQA_DEVICE is {wanted!r}; it should be auto, cpu or gpu.")
+        raise UserError(f"MEDQA_DEVICE is {wanted!r}; it should be auto, cpu or gpu.")
     if wanted != "cpu" and torch.cuda.is_available():
         return _gpu()
     if wanted == "gpu":
-        raise ValueError("MEDQA_DEVICE asks for a GPU and PyTorch sees none. See `python -m medqa doctor`.")
+        raise UserError("MEDQA_DEVICE asks for a GPU and PyTorch sees none. See `python -m medqa doctor`.")
     why = "MEDQA_DEVICE=cpu" if wanted == "cpu" else "no ROCm or CUDA device found"
     if _cpu_computes_bfloat16():
         return Device("cpu", "cpu", _cpu_name(), torch.bfloat16, f"{why}; this CPU multiplies bfloat16 natively")

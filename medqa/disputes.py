@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from medqa import receipt as receipts
+from medqa.errors import UserError
 from medqa.question import LETTERS
 from medqa.receipt import Receipt
 from medqa.spec import MARKS_FILE as FILE
@@ -29,7 +30,7 @@ MOST_CHARACTERS = 2000
 MOST_BYTES = 50_000_000
 
 
-class DisputeError(ValueError):
+class DisputeError(UserError):
     """A mark that can't be kept; the message is one sentence for a person."""
 
 
@@ -156,7 +157,7 @@ def read(runs: Path) -> list[Dispute]:
     for values in lines(runs):
         try:
             found.append(Dispute.from_json(values))
-        except (ValueError, KeyError, TypeError):
+        except (UserError, ValueError, KeyError, TypeError):
             continue
     return found
 

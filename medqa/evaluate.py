@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from medqa.errors import UserError
 from medqa.question import Answer, Question
 
 Z_95 = 1.959964
@@ -63,14 +64,14 @@ class Report:
 
 
 def report(answers: Iterable[Answer]) -> Report:
-    """Raises ValueError when there is nothing to count or a question has no key."""
+    """Raises UserError when there is nothing to count or a question has no key."""
     answers = list(answers)
     if not answers:
-        raise ValueError("There are no questions to evaluate.")
+        raise UserError("There are no questions to evaluate.")
     groups: dict[str, list[bool]] = defaultdict(list)
     for answer in answers:
         if answer.correct is None:
-            raise ValueError(f"The question {answer.question.source!r} has no key, so its answer can't be judged.")
+            raise UserError(f"The question {answer.question.source!r} has no key, so its answer can't be judged.")
         groups[answer.question.subject or "no subject"].append(answer.correct)
     counted = {subject: Accuracy(sum(right), len(right)) for subject, right in groups.items()}
     return Report(

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 from medqa import runs, spec
+from medqa.errors import UserError
 from medqa.runs import EventReader, Progress, Run
 
 
-class ExportError(RuntimeError):
+class ExportError(UserError):
     """A run that can't be exported as asked; the message says why and what to do."""
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from medqa.errors import UserError
+
 # No *.py, *.bin or *.pt: nothing fetched can run.
 WEIGHTS = "*.safetensors"
 PATTERNS = ["*.json", WEIGHTS, "*.jinja", "*.txt", "*.model", "README.md"]
 
 
-class HubError(RuntimeError):
+class HubError(UserError):
     """A repository that could not be had; the message says why and names the ways out."""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from medqa.errors import UserError
+
 LETTERS = "ABCDEFGH"
 MIN_OPTIONS = 2
 MAX_OPTIONS = len(LETTERS)
@@ -12,7 +14,7 @@ MAX_OPTIONS = len(LETTERS)
 MAX_CHARACTERS = 20_000
 
 
-class QuestionError(ValueError):
+class QuestionError(UserError):
     """A question that can't be used. The message is one sentence for the person who gave it."""
 
 

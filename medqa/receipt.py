@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from medqa.adapters import WEIGHTS, Adapter
 from medqa.base_model import revision
-from medqa.question import LETTERS, Answer, Explanation, Question
+from medqa.errors import UserError
+from medqa.question import LETTERS, Answer, Explanation, Question, QuestionError
 from medqa.trust import is_sure
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ SOURCES = (
 )
 
 
-class ReceiptError(ValueError):
+class ReceiptError(UserError):
     """A receipt that can't be made, read or checked; the message is one sentence for a person."""
 
 
@@ -161,8 +162,6 @@ def read(file: Path) -> Receipt:
     except OSError as error:
         raise ReceiptError(f"{file.name} can't be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
-        if isinstance(error, ReceiptError):
-            raise
         raise ReceiptError(
             f"{file.name} is not readable as JSON: it is damaged, or it is no receipt. Give the JSON that was saved."
         ) from error
@@ -180,7 +179,7 @@ def from_json(values: object) -> Receipt:
         return _parsed(values)
     except KeyError as error:
         raise ReceiptError(f"The receipt is damaged: it lacks {error}. Use an undamaged copy.") from error
-    except ValueError as error:
+    except (ValueError, QuestionError) as error:
         raise ReceiptError(f"The receipt is damaged: {error} Use an undamaged copy.") from error
 
 

@@ -15,7 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from medqa.spec import RunSpec
+from medqa.errors import UserError
+from medqa.spec import RunSpec, SpecError
 
 TERMINAL = ("done", "stopped", "failed")
 # "resumed" is the launcher's word, written while it holds the lock: the process itself needs a moment to speak.
@@ -24,7 +25,7 @@ BEGINNINGS = ("started", "resumed")
 RESERVE_BYTES = 65_536
 
 
-class RunError(RuntimeError):
+class RunError(UserError):
     """A run that can't be started, found or read; the message says which and what to do."""
 
 
@@ -43,7 +44,7 @@ class Run:
         """Raises RunError when spec.json is missing or not readable."""
         try:
             return RunSpec.from_json(json.loads((self.folder / "spec.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, SpecError) as error:
             raise RunError(f"The run {self.name} has no readable spec.json: {error}") from error
 
     @property

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from medqa.errors import UserError
+
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
 EMBEDDED = "medqa-nano"
@@ -32,7 +34,7 @@ class Settings:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Raises ValueError naming the variable, its value and what is wanted."""
+    """Raises UserError naming the variable, its value and what is wanted."""
     chosen = {}
     for name, default in ((f, getattr(Settings, f)) for f in Settings.__dataclass_fields__):
         variable = f"MEDQA_{name.upper()}"
@@ -63,10 +65,10 @@ def _is_loopback(host: str) -> bool:
 def _parsed(variable: str, text: str, wanted: type) -> object:
     if wanted is bool:
         if text.lower() not in ("0", "1", "true", "false", "yes", "no"):
-            raise ValueError(f"{variable} is {text!r}; it should be 1 or 0.")
+            raise UserError(f"{variable} is {text!r}; it should be 1 or 0.")
         return text.lower() in ("1", "true", "yes")
     if wanted is int:
         if not text.isdecimal():
-            raise ValueError(f"{variable} is {text!r}; it should be a whole number.")
+            raise UserError(f"{variable} is {text!r}; it should be a whole number.")
         return int(text)
     return Path(text).expanduser().resolve() if wanted is Path else text

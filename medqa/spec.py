@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from medqa.errors import UserError
+
 SCHEDULES = ("cosine", "linear", "constant_with_warmup")
 PRECISIONS = ("auto", "bfloat16", "float32")
 DISPUTED_ROWS = ("keep", "leave out")
@@ -16,7 +18,7 @@ ALL_LINEAR = "all-linear"
 MARKS_FILE = "disputes.jsonl"
 
 
-class SpecError(ValueError):
+class SpecError(UserError):
     """Settings that can't be run. `faults` maps a field's name to the sentence shown beside it."""
 
     def __init__(self, faults: dict[str, str]) -> None:

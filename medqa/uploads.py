@@ -11,6 +11,7 @@ from pathlib import Path
 
 from medqa.datasets import load_parts
 from medqa.datasets.rows import Loaded
+from medqa.errors import UserError
 from medqa.settings import Settings
 
 # The folder has room for so many of the largest files.
@@ -19,7 +20,7 @@ LARGEST_FILES = 20
 _one_at_a_time = threading.Lock()
 
 
-class UploadError(ValueError):
+class UploadError(UserError):
     """A file that can't be kept; the message is a sentence that names it, says why and what to do."""
 
 

@@ -60,6 +60,21 @@ def pasted(monkeypatch):
     return paste
 
 
+def test_bytes_that_are_no_text_are_refused_as_a_question(said, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Which?\xff"), encoding="utf-8"))
+    assert said("ask", "--adapter", "base") == (2, "", "medqa: What came on standard input is no UTF-8 text.\n")
+
+
+@pytest.mark.parametrize("arguments", [["-m", "medqa", "adapters"], ["app.py"]])
+def test_a_setting_that_makes_no_sense_is_said_without_a_traceback(arguments):
+    environment = os.environ | {"MEDQA_PORT": "seven"}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, env=environment
+    )
+    assert done.returncode
+    assert done.stderr == "medqa: MEDQA_PORT is 'seven'; it should be a whole number.\n"
+
+
 def test_the_doctor_reports_the_machine_from_a_plain_command_line():
     done = subprocess.run(
         [sys.executable, "-m", "medqa", "doctor", "--json"],

@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from medqa import device as devices  # noqa: E402
+from medqa.errors import UserError  # noqa: E402
 
 pytestmark = pytest.mark.model
 
@@ -72,12 +73,12 @@ def test_the_cpu_can_be_asked_for_beside_a_gpu(machine):
 
 def test_a_gpu_asked_for_and_not_there_is_an_error(machine):
     machine()
-    with pytest.raises(ValueError, match="PyTorch sees none"):
+    with pytest.raises(UserError, match="PyTorch sees none"):
         devices.choose("gpu")
 
 
 def test_an_unknown_device_is_told_with_those_there_are():
-    with pytest.raises(ValueError, match="MEDQA_DEVICE is 'tpu'; it should be auto, cpu or gpu"):
+    with pytest.raises(UserError, match="MEDQA_DEVICE is 'tpu'; it should be auto, cpu or gpu"):
         devices.choose("tpu")
 
 

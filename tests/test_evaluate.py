@@ -4,6 +4,7 @@ import math
 import pytest
 
 from medqa.datasets import handbook
+from medqa.errors import UserError
 from medqa.evaluate import Accuracy, drawn, fact_of, report
 from medqa.question import Answer, Question
 
@@ -110,12 +111,12 @@ def test_so_many_are_drawn_and_always_the_same():
 
 
 def test_nothing_to_count_is_refused():
-    with pytest.raises(ValueError, match="no questions"):
+    with pytest.raises(UserError, match="no questions"):
         report([])
 
 
 def test_a_question_without_key_is_refused_by_its_source():
-    with pytest.raises(ValueError, match="'set:7' has no key"):
+    with pytest.raises(UserError, match="'set:7' has no key"):
         report([answered(True), answered(True, key=None)])
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from medqa.errors import UserError
 from medqa.settings import Settings, from_environment
 
 
@@ -64,7 +65,7 @@ def test_a_folder_may_start_at_home(tmp_path, monkeypatch):
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_with_the_variable_its_value_and_what_is_wanted(variable, text, wanted):
-    with pytest.raises(ValueError, match=wanted) as refused:
+    with pytest.raises(UserError, match=wanted) as refused:
         from_environment({variable: text})
     assert f"{variable} is '{text}'" in str(refused.value)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 
-from medqa.base_model import ModelError
-from medqa.datasets.rows import DatasetError
 from medqa.device import is_out_of_memory
-from medqa.runs import Run, RunError
+from medqa.errors import UserError
+from medqa.runs import Run
 
 # What the libraries below say when a write finds no room, each in a type of its own: safetensors, and torch.save.
 NO_ROOM = ("No space left on device", "PytorchStreamWriter failed writing", "inline_container.cc")
@@ -16,12 +15,12 @@ NO_ROOM = ("No space left on device", "PytorchStreamWriter failed writing", "inl
 NOBODY_THERE = ("gloo/transport", "NCCL")
 
 
-class TrainingFailed(RuntimeError):
+class TrainingFailed(UserError):
     """Training can't go on; the message is the sentence for the page."""
 
 
 def sentence_for(error: BaseException, run: Run) -> str:
-    if isinstance(error, TrainingFailed | DatasetError | ModelError | RunError):
+    if isinstance(error, UserError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
         return "The training process was interrupted. Resume goes on from the last checkpoint."

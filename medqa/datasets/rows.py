@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from medqa.errors import UserError
 from medqa.question import LETTERS, MAX_CHARACTERS, MAX_OPTIONS, MIN_OPTIONS, Question, QuestionError
 
 Row = Mapping[str, Any]
@@ -31,7 +32,7 @@ _ABOUT_LETTERS = re.compile(
 )
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError):
     """Data that can't be used. The message is a sentence naming the thing, the value and the way out."""
 
 

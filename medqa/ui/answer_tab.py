@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import gradio as gr
 
-from medqa import adapters, hub, scope, trust
+from medqa import adapters, scope, trust
 from medqa.adapters import Adapter, AdapterError
-from medqa.base_model import ModelError
 from medqa.datasets import handbook
+from medqa.errors import UserError
 from medqa.paste import read_pasted
 from medqa.question import LETTERS, MAX_OPTIONS, MIN_OPTIONS, Explanation, Question, QuestionError
 from medqa.receipt import weights_sha256
@@ -170,7 +170,7 @@ def subjects_of(adapter_name: str, settings: Settings) -> dict:
     """The choice of subjects: those of the questions that the adapter was measured on."""
     try:
         card = adapters.named(adapter_name, settings.runs).card if adapter_name else {}
-    except (AdapterError, hub.HubError):  # said when it is to answer
+    except AdapterError:  # said when it is to answer
         card = {}
     return gr.update(choices=[NOT_KNOWN, *trust.subjects(card)])
 
@@ -233,7 +233,7 @@ def answered(
         # The last question's answer must not stand under this one while a slow model reads.
         yield "", views.note(_wait(engines, base)), None
         yield from answer_pieces(engines, base, adapter, question, not_sure_below)
-    except (QuestionError, AdapterError, ModelError, hub.HubError) as error:
+    except UserError as error:
         yield told_error(error, settings), "", None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medqa.adapters import Adapter
-from medqa.base_model import ModelError
+from medqa.errors import UserError
 from medqa.question import Answer, Explanation
 from medqa.receipt import Said
 from medqa.settings import Settings
@@ -76,10 +76,7 @@ class Engines:
         from medqa import device, model
         from medqa.engine import Engine
 
-        try:
-            chosen = device.choose(self.settings.device)
-        except ValueError as error:
-            raise ModelError(f"No model can be loaded: {error}") from error
+        chosen = device.choose(self.settings.device)
         limits = (self.settings.max_question_tokens, self.settings.max_explanation_tokens)
         loaded = model.load(base, chosen)
         self._cores = self._cores or torch.get_num_threads()
@@ -97,7 +94,7 @@ class Engines:
     def _try(self, then: Callable[[], None]) -> None:
         try:
             self.of(self.settings.base_model)
-        except ModelError as error:
+        except UserError as error:
             self.failure = str(error)
             print(f"The base model could not be loaded ahead: {error}", flush=True)
         finally:

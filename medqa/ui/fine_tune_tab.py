@@ -5,8 +5,8 @@ from __future__ import annotations
 import gradio as gr
 
 from medqa import export, launch, offered, runs, visitors
-from medqa.base_model import ModelError
 from medqa.datasets import handbook
+from medqa.errors import UserError
 from medqa.folders import each_text_without
 from medqa.runs import RunError
 from medqa.settings import Settings
@@ -112,14 +112,13 @@ def started(settings: Settings, preset_name: str, run_name: str, values: tuple) 
         if settings.public:
             visitors.make_room(settings.runs)
         run = launch.start(spec, settings.runs, by_visitor=settings.public)
-    except (SpecError, RunError) as error:
+    except UserError as error:
         return told_error(error, settings), gr.skip(), gr.skip()
     return "", gr.update(choices=_run_names(settings), value=run.name), ""
 
 
 def shown_preview(settings: Settings, values: tuple) -> str:
     from medqa import device
-    from medqa.datasets.rows import DatasetError
     from medqa.estimate import preview
 
     try:
@@ -128,7 +127,7 @@ def shown_preview(settings: Settings, values: tuple) -> str:
         return told_error(error, settings)
     try:
         made = preview(spec, settings.runs, device.choose(settings.device))
-    except (DatasetError, ModelError) as error:
+    except UserError as error:
         return told_error(without_folders(str(error), spec), settings)
     return views.preview(made)
 
@@ -150,7 +149,7 @@ def resumed(settings: Settings, run_name: str | None) -> str:
         if settings.public:
             offered.check(run.spec, settings)
         launch.resume(run)
-    except (RunError, SpecError) as error:
+    except UserError as error:
         return told_error(error, settings)
     return ""
 

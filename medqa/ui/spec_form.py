@@ -9,6 +9,7 @@ import gradio as gr
 
 from medqa import offered, uploads
 from medqa.datasets.rows import DatasetError
+from medqa.errors import UserError
 from medqa.settings import Settings
 from medqa.spec import (
     BASE_WEIGHTS,
@@ -25,7 +26,6 @@ from medqa.spec import (
 )
 from medqa.ui import views
 from medqa.ui.telling import told_error
-from medqa.uploads import UploadError
 
 FORM = tuple(field.name for field in fields(RunSpec) if field.name != "name")
 PER_ROW = 3
@@ -117,7 +117,7 @@ def keep_upload(path: str, base: str, settings: Settings) -> tuple:
     own_name = Path(path).name
     try:
         kept = uploads.keep(Path(path), settings, _number_base(base), offered.most("rows", settings))
-    except (UploadError, DatasetError) as error:
+    except UserError as error:
         return gr.skip(), told_error(error, settings)
     unmeasured = "" if kept.held_out.questions else views.note(NOTHING_HELD_OUT)
     choices = gr.update(choices=[*offered.data_sets(settings), (own_name, kept.name)], value=kept.name)

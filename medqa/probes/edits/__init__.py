@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medqa.errors import UserError
 
-class CannotEdit(ValueError):
+
+class CannotEdit(UserError):
     """The message is one sentence for the person who asked."""
 
 

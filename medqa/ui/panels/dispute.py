@@ -7,9 +7,9 @@ from functools import partial
 import gradio as gr
 
 from medqa import disputes
-from medqa.disputes import MOST_CHARACTERS, VERDICTS, Dispute, DisputeError
+from medqa.disputes import MOST_CHARACTERS, VERDICTS, Dispute
+from medqa.errors import UserError
 from medqa.question import LETTERS
-from medqa.receipt import ReceiptError
 from medqa.ui import views
 from medqa.ui.answering import Asked, Engines
 from medqa.ui.downloads import file_of
@@ -64,7 +64,7 @@ def kept(engines: Engines, shown: Asked | None, verdict: str | None, right: str,
     try:
         made = receipt_of(shown, engines)
         disputes.keep(Dispute(made, verdict, held, (words or "").strip()), engines.settings.runs)
-    except (DisputeError, ReceiptError) as error:
+    except UserError as error:
         return views.error(str(error)), *[gr.skip()] * 3
     return views.note(f"Kept: {VERDICTS[verdict]}. Thank you."), None, NOT_SAID, ""
 

@@ -11,11 +11,8 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.events import Dependency
 
-from medqa.adapters import AdapterError
-from medqa.base_model import ModelError
-from medqa.hub import HubError
+from medqa.errors import UserError
 from medqa.probes import Cancelled, Tell
-from medqa.question import QuestionError
 from medqa.ui import views
 from medqa.ui.answering import Asked
 from medqa.ui.telling import told_error
@@ -115,7 +112,7 @@ def _heard(news: SimpleQueue) -> Iterator[tuple[str, bool]]:
 
 
 def _told(fault: Exception) -> Iterator[tuple[str, bool]]:
-    if isinstance(fault, (QuestionError, AdapterError, ModelError, HubError)):
+    if isinstance(fault, UserError):
         yield told_error(fault), False
         return
     yield views.error("This went wrong. The server's log says why."), False

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from medqa.adapters import AdapterError
-from medqa.base_model import ModelError
-from medqa.hub import HubError
-from medqa.question import QuestionError
+from medqa.errors import UserError
 from medqa.receipt import Receipt, ReceiptError, made_by, read, weights_sha256
 from medqa.reproduce import adapter_here, base_here, reproduce
 from medqa.ui import receipt_view, views
@@ -94,5 +91,5 @@ def check(engines: Engines, file: str) -> Iterator[str]:
         adapter = adapter_here(receipt, engines.settings)
         engine = engines.of(base_here(receipt, adapter, engines.settings))
         yield receipt_view.checked(reproduce(receipt, engine, adapter))
-    except (ReceiptError, QuestionError, AdapterError, ModelError, HubError) as error:
+    except UserError as error:
         yield told_error(error, engines.settings)

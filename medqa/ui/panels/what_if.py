@@ -8,13 +8,10 @@ from functools import partial
 
 import gradio as gr
 
-from medqa.adapters import AdapterError
-from medqa.base_model import ModelError
-from medqa.hub import HubError
+from medqa.errors import UserError
 from medqa.probes import Tell
 from medqa.probes.edits import CannotEdit, Edited, age, drugs, negation, pregnancy, sex
 from medqa.probes.what_if import WhatIf, edited_question, what_if
-from medqa.question import QuestionError
 from medqa.ui import views
 from medqa.ui.answering import Asked, Engines
 from medqa.ui.panels.panel import Reset, run_on
@@ -147,6 +144,6 @@ def explanation_pieces(engines: Engines, shown: Asked | None, stem: str, options
             if explanation.ended or explanation.cut or time.monotonic() - sent > SECONDS_BETWEEN_UPDATES:
                 sent = time.monotonic()
                 yield gr.skip(), explanations(shown.explanation, explanation, result), gr.skip()
-    except (QuestionError, AdapterError, ModelError, HubError) as error:
+    except UserError as error:
         yield told_error(error, engines.settings), "", gr.skip()
     yield gr.skip(), gr.skip(), gr.update(visible=False)
