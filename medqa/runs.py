@@ -71,7 +71,9 @@ class Run:
     def checkpoints(self) -> list[Path]:
         """Checkpoints written to their end, newest first."""
         whole = [path.parent for path in (self.folder / "checkpoints").glob("checkpoint-*/complete")]
-        return sorted(whole, key=lambda path: int(path.name.split("-")[1]), reverse=True)
+        # A copy somebody made by hand, `checkpoint-6 (copy)`, is none of the run's.
+        numbered = [path for path in whole if path.name.removeprefix("checkpoint-").isdecimal()]
+        return sorted(numbered, key=lambda path: int(path.name.split("-")[1]), reverse=True)
 
     @property
     def alive(self) -> bool:

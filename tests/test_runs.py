@@ -431,3 +431,11 @@ def test_progress_of_a_run_comes_from_its_folder(run):
     assert (seen.status, seen.resumable) == ("interrupted", True)
     with another_process_holding(run.folder / "lock"):
         assert runs.progress_of(run).status == "running"
+
+
+def test_a_checkpoint_folder_copied_by_hand_is_none_of_the_runs(tmp_path):
+    run = Run(tmp_path / "quick-1")
+    for name in ("checkpoint-6", "checkpoint-12", "checkpoint-6 (copy)", "checkpoint-old"):
+        (run.folder / "checkpoints" / name).mkdir(parents=True)
+        (run.folder / "checkpoints" / name / "complete").touch()
+    assert [path.name for path in run.checkpoints()] == ["checkpoint-12", "checkpoint-6"]

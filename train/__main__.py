@@ -31,13 +31,11 @@ def _lead(run: Run) -> int:
         write("started", process=os.getpid())
         _loaded()(run, write)
     except BaseException as error:
-        from train.failures import sentence_for
-
         # The events share the disk with the checkpoint that has just filled it.
         (run.folder / "reserve").unlink(missing_ok=True)
         if not _has_failed(run):
             # A new writer, because it mends the line that was cut when the disk filled.
-            EventWriter(run)("failed", reason=sentence_for(error, run))
+            EventWriter(run)("failed", reason=_sentence_for(error, run))
         raise
     finally:
         (run.folder / "reserve").unlink(missing_ok=True)
@@ -87,6 +85,18 @@ def _awaited(descriptor: int) -> str:
     os.dup2(log, sys.stderr.fileno())
     os.close(log)
     return os.fsdecode(folder)
+
+
+def _sentence_for(error: BaseException, run: Run) -> str:
+    try:
+        from train.failures import sentence_for
+    except Exception:  # it needs torch, which may be what can't be loaded
+        first_line = (str(error).strip() or "no message").splitlines()[0]
+        return (
+            f"The libraries of training can't be loaded ({type(error).__name__}: {first_line[:300]}). "
+            "See `python -m medqa doctor`, and install the requirements again."
+        )
+    return sentence_for(error, run)
 
 
 def _has_failed(run: Run) -> bool:

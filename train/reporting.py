@@ -137,7 +137,8 @@ class Reporter(TrainerCallback):
         tokens = self.tokens_seen() - self._tokens_before
         # One rank may look just before the file is there, and another just after.
         asked, self._tokens_of_step = ranks.total(self.run.stop_file.exists(), tokens)
-        if asked:
+        # Asked in the last step, it stops nothing.
+        if asked and state.global_step < state.max_steps:
             self.stopped = True
             control.should_training_stop = True
         due = state.global_step % self.save_every == 0 or state.global_step >= state.max_steps
@@ -153,6 +154,12 @@ class Reporter(TrainerCallback):
             raise TrainingFailed(
                 f"The loss became {loss} at step {step}: the learning rate {args.learning_rate:g} is too high for "
                 "these settings. Start again with a tenth of it; the last checkpoint is kept."
+            )
+        if "grad_norm" in logs and not math.isfinite(gradient):
+            # Said before the step is saved: its weights are no numbers any more.
+            raise TrainingFailed(
+                f"The gradient became {gradient} at step {step}: the learning rate {args.learning_rate:g} is too high "
+                "for these settings. Start again with a tenth of it; the last checkpoint is kept."
             )
         seconds = time.monotonic() - self._step_began
         self.write(

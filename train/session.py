@@ -161,7 +161,10 @@ class Session:
             evaluate_at=_evaluation_steps(self.spec, total) if held_out.questions else frozenset(),
             save_every=max(1, min(500, total // 5)),
         )
-        reporter.base_measured = any(event["step"] == 0 for event in _recorded(self.run).evaluations)
+        recorded = _recorded(self.run)
+        reporter.base_measured = any(event["step"] == 0 for event in recorded.evaluations)
+        # Where the loss began, a resumed run has to know too: it may go on from an exploding one.
+        reporter.losses = [event["loss"] for event in recorded.steps]
         return reporter
 
     def _facts(self, model: PeftModel, micro_batch: int) -> dict:
@@ -262,7 +265,8 @@ def _arguments(run: Run, spec: RunSpec, device: Device, total: int, micro_batch:
         gradient_accumulation_steps=_rows_of_each_rank(spec) // micro_batch,
         learning_rate=spec.learning_rate,
         lr_scheduler_type=spec.schedule,
-        warmup_steps=spec.warmup,
+        # Less than a step would be rounded up to one, whose rate is 0: a run of one step would learn nothing.
+        warmup_steps=spec.warmup if spec.warmup * total >= 1 else 0,
         optim="adamw_torch_fused",
         logging_steps=1,
         logging_nan_inf_filter=False,

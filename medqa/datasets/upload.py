@@ -18,7 +18,7 @@ from medqa.datasets import medmcqa, medqa_usmle
 from medqa.datasets import rows as raw
 from medqa.datasets.keys import AMBIGUOUS, read_keys, without_strangers
 from medqa.datasets.rows import DatasetError, Loaded, Row, Skipped
-from medqa.question import LETTERS, Question
+from medqa.question import LETTERS, MAX_CHARACTERS, Question
 
 SUFFIXES = (".csv", ".json", ".jsonl")
 
@@ -164,7 +164,8 @@ def _plain_row(row: Row) -> dict[str, Any]:
 
 
 def _unpacked(cell: str) -> object:
-    if not cell.lstrip().startswith(("[", "{")):
+    # Python's own reader takes seconds and gigabytes for a cell of megabytes, and lets nothing else run meanwhile.
+    if len(cell) > MAX_CHARACTERS or not cell.lstrip().startswith(("[", "{")):
         return cell
     for read in (json.loads, ast.literal_eval):  # pandas writes a list into a CSV cell as Python does
         try:

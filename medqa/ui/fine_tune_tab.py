@@ -8,7 +8,7 @@ from medqa import export, launch, offered, runs, visitors
 from medqa.datasets import handbook
 from medqa.errors import UserError
 from medqa.folders import each_text_without
-from medqa.runs import RunError
+from medqa.runs import Run, RunError
 from medqa.settings import Settings
 from medqa.spec import PRESETS, SpecError, without_folders
 from medqa.ui import charts, views
@@ -136,16 +136,23 @@ def stopped(settings: Settings, run_name: str | None, pressed: str) -> tuple:
     """`pressed`: what stood on the button. Of two who press Stop at the same time neither ends the run at once."""
     at_once = pressed == STOP_AT_ONCE
     try:
-        launch.stop(runs.named(settings.runs, run_name), at_once)
+        launch.stop(_ones_own(runs.named(settings.runs, run_name), settings), at_once)
     except RunError as error:
         return told_error(error, settings), gr.skip()
     # That a run is stopping its panel says, for as long as it does.
     return views.note(ENDED) if at_once else "", gr.update(value=STOP_AT_ONCE)
 
 
+def _ones_own(run: Run, settings: Settings) -> Run:
+    """Raises RunError for a visitor who is to stop or resume a run of the host: its adapter may answer everybody."""
+    if settings.public and not run.visitor_file.exists():
+        raise RunError(f"The run {run.name} was begun by this page's host, who alone can stop or resume it.")
+    return run
+
+
 def resumed(settings: Settings, run_name: str | None) -> str:
     try:
-        run = runs.named(settings.runs, run_name)
+        run = _ones_own(runs.named(settings.runs, run_name), settings)
         if settings.public:
             offered.check(run.spec, settings)
         launch.resume(run)

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from medqa.datasets import upload
 from medqa.datasets.rows import DatasetError
 from medqa.datasets.upload import read_rows, to_questions
 
@@ -234,3 +235,9 @@ def test_a_file_goes_from_disk_to_questions(tmp_path):
     path = tmp_path / "own.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in plain("A", "C")))
     assert keys_of(to_questions(read_rows(path), "own")) == ["A", "C"]
+
+
+def test_a_cell_longer_than_any_question_is_not_taken_apart(monkeypatch):
+    monkeypatch.setattr(upload.ast, "literal_eval", lambda text: pytest.fail("read for seconds"))
+    cell = "[" + "1," * 20_000 + "b]"
+    assert upload._unpacked(cell) == cell

@@ -179,17 +179,33 @@ def reporter(run, best, cpu):
     return make
 
 
-def a_step(reporter, number):
-    state = SimpleNamespace(global_step=number, max_steps=100)
+def a_step(reporter, number, gradient=0.5, last=100):
+    state = SimpleNamespace(global_step=number, max_steps=last)
     control = SimpleNamespace(should_training_stop=False)
     reporter.on_step_begin(None, state, control)
     reporter.on_step_end(None, state, control)
-    logs = {"loss": 1.0, "grad_norm": 0.5, "learning_rate": 1e-3}
+    logs = {"loss": 1.0, "grad_norm": gradient, "learning_rate": 1e-3}
     reporter.on_log(SimpleNamespace(learning_rate=1e-3), state, control, logs)
 
 
 def evaluations(run):
     return [(e["step"], e["kept"]) for e in EventReader(run).read() if e["event"] == "evaluated"]
+
+
+@pytest.mark.parametrize("gradient", [float("nan"), float("inf")])
+def test_a_gradient_that_is_no_number_ends_the_run_before_its_step_is_saved(reporter, gradient):
+    from train.failures import TrainingFailed
+
+    with pytest.raises(TrainingFailed, match=f"The gradient became {gradient} at step 1"):
+        a_step(reporter(), 1, gradient)
+
+
+def test_a_run_asked_to_stop_in_its_last_step_is_done_and_not_stopped(reporter, run):
+    run.stop_file.touch()
+    for number, stopped in ((5, False), (4, True)):
+        reporting = reporter(10, 20)
+        a_step(reporting, number, last=5)
+        assert reporting.stopped is stopped
 
 
 def test_an_evaluation_says_whether_its_adapter_is_kept(reporter, run):

@@ -1,6 +1,8 @@
 import json
+import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +12,7 @@ import pytest
 
 from medqa import adapters, launch, lock_holder, runs
 from medqa.runs import Run, RunError
+from medqa.settings import ROOT
 from medqa.spec import ALL_LINEAR
 from tests.train.in_process import go_on, new_run, train_here
 
@@ -518,6 +521,28 @@ def test_without_held_out_questions_it_trains_and_says_that_nothing_is_measured(
     assert (seen.status, seen.evaluations) == ("done", [])
     assert any("Accuracy is not measured" in event.get("message", "") for event in seen.messages)
     assert adapters.read("few", run.adapter).held_out == {}
+
+
+def test_a_run_of_one_step_learns_in_it(tmp_path, short_spec):
+    run, seen = train_here(tmp_path, replace(short_spec, rows=short_spec.batch_size, warmup=0.03))
+    assert (seen.status, seen.total_steps) == ("done", 1)
+    assert seen.steps[0]["learning_rate"] == short_spec.learning_rate
+    from safetensors.torch import load_file
+
+    weights = load_file(run.adapter / adapters.WEIGHTS)
+    assert all(tensor.abs().max() > 0 for name, tensor in weights.items() if "lora_B" in name)
+
+
+def test_libraries_that_cannot_be_loaded_are_said_to_be_that(tmp_path, short_spec, monkeypatch):
+    run = new_run(tmp_path, short_spec)
+    (tmp_path / "broken" / "torch").mkdir(parents=True)
+    (tmp_path / "broken" / "torch" / "__init__.py").write_text("raise ImportError('libamdhip64.so: no such file')")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "broken")}
+    command = [sys.executable, "-m", "train", str(run.folder)]
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=60)
+    seen = runs.progress_of(run)
+    assert seen.status == "failed"
+    assert "can't be loaded (ImportError: libamdhip64.so: no such file)" in seen.reason
 
 
 @pytest.fixture

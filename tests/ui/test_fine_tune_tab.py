@@ -197,9 +197,21 @@ def test_a_run_that_has_ended_has_nothing_to_stop(settings, run):
 # What visitors may go on with
 
 
+def test_a_visitor_neither_stops_nor_resumes_a_run_of_the_host(settings, run, monkeypatch):
+    monkeypatch.setattr(fine_tune_tab.launch, "resume", lambda run: pytest.fail("resumed"))
+    public = replace(settings, public=True)
+    refusals = fine_tune_tab.resumed(public, run.name), fine_tune_tab.stopped(public, run.name, "Stop")[0]
+    assert all("was begun by this page" in refusal for refusal in refusals)
+    assert not run.stop_file.exists()
+    run.visitor_file.touch()
+    fine_tune_tab.stopped(public, run.name, "Stop")
+    assert run.stop_file.exists()
+
+
 def test_a_visitor_cannot_go_on_with_a_run_that_could_not_be_started_here(settings, run, monkeypatch):
     gone_on = []
     monkeypatch.setattr(fine_tune_tab.launch, "resume", gone_on.append)
+    run.visitor_file.touch()
     run.write_spec(RunSpec(name="quick-1", batch_size=1024))
     said = fine_tune_tab.resumed(replace(settings, public=True), run.name)
     assert "Effective batch is 1,024; on this public page it can be at most 64" in said
