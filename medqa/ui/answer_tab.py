@@ -142,11 +142,12 @@ def adapter_choices(settings: Settings, found: Sequence[Adapter], added: Choices
 
 
 def first_choice(settings: Settings, found: Sequence[Adapter]) -> str:
-    """Whose answers somebody sees who has chosen nothing: the newest adapter's of the base that is loaded anyway, but
-    of no other visitor's. Else the base alone."""
+    """Whose answers somebody sees who has chosen nothing: the newest adapter's of the base that is loaded anyway, if
+    there is one of a run that went to its end; but of no other visitor's. Else the base alone."""
     ready = (adapter for adapter in found if adapter.base == settings.base_model)
-    ours = (adapter.name for adapter in ready if not Run(adapter.folder.parent).visitor_file.exists())
-    return next(ours, BASE_ALONE)
+    ours = [adapter for adapter in ready if not Run(adapter.folder.parent).visitor_file.exists()]
+    ended = [adapter for adapter in ours if adapter.card.get("steps") == adapter.card.get("total_steps")]
+    return next((adapter.name for adapter in (*ended, *ours)), BASE_ALONE)
 
 
 def adapter_hint(found: Sequence[Adapter]) -> str:

@@ -80,6 +80,13 @@ def test_whoever_comes_is_answered_by_the_newest_adapter_of_the_host_and_the_bas
     assert answer_tab.first_choice(settings, found) == answer_tab.BASE_ALONE
 
 
+def test_a_run_that_went_to_its_end_is_offered_before_one_stopped_early(settings):
+    cards = {"stopped": {"steps": 6, "total_steps": 227}, "ended": {"steps": 227, "total_steps": 227}}
+    found = [Adapter(name, settings.runs / name / "adapter", settings.base_model, card) for name, card in cards.items()]
+    assert answer_tab.first_choice(settings, found) == "ended"
+    assert answer_tab.first_choice(settings, found[:1]) == "stopped"
+
+
 def test_adapters_added_from_the_hub_stay_in_the_choice(settings, on_the_hub):
     _, _, added = answer_tab.add_from_hub("some/one", settings, [])
     choice, said, added = answer_tab.add_from_hub(" some/other ", settings, [list(pair) for pair in added])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from medqa import model
-from medqa.base_model import ModelError
+from medqa.errors import UserError
 from medqa.settings import Settings
 from medqa.ui import answering, page
 from medqa.ui.answering import Engines
@@ -82,7 +82,7 @@ def test_a_device_that_is_none_is_told_in_the_badge_and_by_every_answer(capsys):
     assert "MEDQA_DEVICE is" in head
     assert "it should be auto, cpu or gpu" in head
     assert "could not be loaded ahead" in capsys.readouterr().out
-    with pytest.raises(ModelError, match="MEDQA_DEVICE is 'tpu'"):
+    with pytest.raises(UserError, match="MEDQA_DEVICE is 'tpu'"):
         engines.of("medqa-nano")
 
 
