@@ -7,6 +7,7 @@ import json
 
 from medqa import scope, trust
 from medqa.command_line import adapter_named, engine_on, question_on_input
+from medqa.datasets import NAMES, SPLITS, handbook
 from medqa.question import LETTERS
 from medqa.said import said_of
 from medqa.settings import Settings
@@ -14,20 +15,29 @@ from medqa.settings import Settings
 
 def add_to(commands: argparse._SubParsersAction) -> None:
     ask = commands.add_parser("ask", help="answer and explain the question on standard input")
-    ask.add_argument("--adapter", default="base", help="a run's name, a Hub id, or base")
+    ask.add_argument("--adapter", default="base", help="a run's name, a Hub id, or base; default: base")
     ask.add_argument(
-        "--not-sure-below", type=_share, default=0.0, metavar="SHARE", help="name no option less probable, e.g. 0.6"
+        "--not-sure-below",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="name no option less probable, e.g. 0.6; default: 0",
     )
     ask.add_argument("--json", action="store_true")
     ask.set_defaults(command=ask_command)
 
     evaluate = commands.add_parser("evaluate", help="how often it is right on a data set")
-    evaluate.add_argument("--adapter", default="base", help="a run's name, a Hub id, or base")
-    evaluate.add_argument("--dataset", default="handbook", help="a name or the path of a file or folder")
-    evaluate.add_argument("--split", help="default: the data set's held-out split")
-    evaluate.add_argument("--limit", type=int)
+    evaluate.add_argument("--adapter", default="base", help="a run's name, a Hub id, or base; default: base")
     evaluate.add_argument(
-        "--cop-base", type=int, choices=(0, 1), help="how numeric keys count, when the data can't tell"
+        "--dataset", default="handbook", help=f"{', '.join(NAMES)}, or the path of a file or folder; default: handbook"
+    )
+    evaluate.add_argument(
+        "--split",
+        help=f"{', '.join(handbook.SPLITS)} of the handbook, {', '.join(SPLITS)} of others; default: the one held out",
+    )
+    evaluate.add_argument("--limit", type=int, metavar="N", help="only so many, drawn at random; default: all")
+    evaluate.add_argument(
+        "--cop-base", type=int, choices=(0, 1), help="the number of the first option, when the data can't tell"
     )
     evaluate.add_argument("--json", action="store_true")
     evaluate.set_defaults(command=evaluate_command)

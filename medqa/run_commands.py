@@ -5,23 +5,39 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 
 from medqa import adapters, export, launch, runs
 from medqa.runs import EventReader, Progress, Run, RunError
 from medqa.settings import Settings
-from medqa.spec import PRESETS, with_text_settings
+from medqa.spec import CHOICES, PRESETS, RANGES, RunSpec, with_text_settings
 
 POLL_SECONDS = 0.3
+HELP_WIDTH = 79
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
-    train = commands.add_parser("train", help="fine-tune in the foreground")
-    train.add_argument("--preset", choices=PRESETS, default="quick")
+    train = commands.add_parser(
+        "train",
+        help="fine-tune in the foreground",
+        description="Fine-tune in the foreground. Ctrl-C stops after the step and keeps the adapter.",
+        epilog="\n".join(_presets_and_settings()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train.add_argument("--preset", choices=PRESETS, default="quick", help="the settings to begin with; default: quick")
     train.add_argument("--name", default="", help="of the run and its adapter; default: the next free one")
-    train.add_argument("--set", action="extend", nargs="+", default=[], metavar="FIELD=VALUE", help="e.g. lora_rank=16")
+    train.add_argument(
+        "--set",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="FIELD=VALUE",
+        help='in place of the preset\'s, e.g. lora_rank=16 epochs=2 "disputed_rows=leave out"; all fields are below',
+    )
     train.set_defaults(command=train_command)
 
     resuming = commands.add_parser("resume", help="go on with a run that was stopped, killed or failed")
@@ -38,6 +54,46 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     exporting.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     exporting.add_argument("--tensorboard", type=Path, metavar="FOLDER", help="write a log there instead, or as well")
     exporting.set_defaults(command=export_command)
+
+
+def _presets_and_settings() -> Iterator[str]:
+    """The lines under the options of `train --help`."""
+    plain = RunSpec()
+    yield "presets, and where they differ from the defaults below:"
+    for name, preset in PRESETS.items():
+        yield from _wrapped(f"{preset.label}. {preset.summary}", f"  {name:8}", 10)
+        theirs = ((f.name, getattr(preset.spec, f.name)) for f in fields(RunSpec))
+        own = (f"{field}={_as_text(value)}" for field, value in theirs if value != getattr(plain, field))
+        yield from _wrapped(" ".join(own), " " * 10, 10)
+    yield "\nfields, with their defaults:"
+    for field in fields(RunSpec):
+        begins = f"  {field.name}={_as_text(getattr(plain, field.name))}".ljust(28)
+        yield from _wrapped(f"{field.metadata['help']} {_allowed(field.name)}".rstrip(), f"{begins} ", 29)
+
+
+def _wrapped(text: str, begins: str, indent: int) -> list[str]:
+    # No setting is cut at its hyphens.
+    return textwrap.wrap(
+        text, HELP_WIDTH, initial_indent=begins, subsequent_indent=" " * indent, break_on_hyphens=False
+    )
+
+
+def _allowed(field: str) -> str:
+    if field in CHOICES:
+        return f"One of: {', '.join(map(_as_text, CHOICES[field]))}."
+    if field in RANGES:
+        low, high, unit = RANGES[field]
+        return f"From {_as_text(low)} to {_as_text(high)} {unit}".rstrip() + "."
+    return ""
+
+
+def _as_text(value: object) -> str:
+    """As `--set` reads it."""
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def train_command(chosen: argparse.Namespace, settings: Settings) -> int:

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from medqa import launch, run_commands, runs
 from medqa.commands import main
 from medqa.runs import EventWriter, Run
 from medqa.settings import ROOT
+from medqa.spec import PRESETS, RunSpec, with_text_settings
 from tests.train.in_process import go_on, new_run
 
 pytestmark = pytest.mark.model
@@ -445,3 +447,15 @@ def test_a_training_that_does_not_finish_says_why_with_its_exit_code(said, monke
     ended, _, error = said("train")
     assert ended == code
     assert sentence in error
+
+
+def test_what_the_help_says_of_presets_and_fields_can_be_given_as_it_stands(said, capsys):
+    with pytest.raises(SystemExit):
+        said("train", "--help")
+    presets, _, listed = capsys.readouterr().out.partition("fields, with their defaults:")
+    listed = [line.split()[0] for line in listed.splitlines() if line[:3].strip()]
+    assert [text.partition("=")[0] for text in listed] == list(RunSpec().to_json())
+    assert with_text_settings(RunSpec(name="other", rows=5, cop_base=1), listed) == RunSpec()
+    for name, text in zip(*[iter(re.split(r"^  (\w+) ", presets, flags=re.M)[1:])] * 2, strict=True):
+        own = [word for word in text.split() if "=" in word]
+        assert with_text_settings(RunSpec(), own) == PRESETS[name].spec
