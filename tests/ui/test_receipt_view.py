@@ -1,3 +1,4 @@
+import math
 import re
 from dataclasses import replace
 
@@ -96,3 +97,10 @@ def test_a_check_says_in_words_and_by_a_sign_whether_the_answer_came_out_again()
     assert re.search('mq-doubt">⚠ The base model is another revision', other)
     differs = receipt_view.checked(replace(result(), explanation=Explanation("No.", ended=True)))
     assert "✗ The answer does not come out the same." in Tree(differs).text
+
+
+def test_a_share_that_falls_just_short_is_not_shown_as_what_was_asked_for_alone():
+    question = Question("Which?", ("one", "two"))
+    short = replace(PLAIN, question=question, log_probabilities=(math.log(0.5997), math.log(0.4003)))
+    text = Tree(receipt_view.page(replace(short, said=replace(SAID, not_sure_below=0.6)))).text
+    assert "so none is named. The likeliest has 59.9 %." in text
