@@ -39,11 +39,12 @@ tr.chosen { font-weight: 650; }
 def page(receipt: Receipt) -> str:
     # Of one that was saved before receipts kept what the card said there is nothing to tell.
     answer, said = receipt.answer, receipt.said or Said()
-    named = f"{answer.letter}) {answer.question.options[answer.index]}"
+    named, subject = answer.question.named(answer.index), answer.question.subject
     title = f"MedQA receipt: {named if receipt.sure else NOT_SURE}"
     body = (
         f"<h1>{escape(title)}</h1>{_quiet(f'Answered on {receipt.date}. {NOT_ADVICE}')}{_doubts(receipt)}"
-        f"<h2>Question</h2><p class='stem'>{escape(answer.question.stem)}</p>{_options(receipt)}"
+        f"<h2>Question</h2>{_quiet(f'Subject: {subject}') if subject else ''}"
+        f"<p class='stem'>{escape(answer.question.stem)}</p>{_options(receipt)}"
         f"{_quiet(said.record) if said.record else ''}"
         f"<h2>{'Explanation' if receipt.sure else FOLDED}</h2>{_explanation(receipt.explanation, said)}"
         f"<h2>Probes run on this answer</h2>{_probes(receipt)}"

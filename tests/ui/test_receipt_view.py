@@ -43,14 +43,15 @@ def test_the_page_needs_nothing_but_itself():
 
 def test_the_page_holds_everything_a_receipt_holds():
     receipt = replace(
-        RECEIPT, question=Question("Which?", ("one", "two"), 1), explanation=Explanation("So.", cut=True),
+        RECEIPT, question=Question("Which?", ("one", "two"), 1, subject="ENT"),
+        explanation=Explanation("So.", cut=True),
         made=Made("nano", "rev9860", "quick-1", "e281", "cpu", "2 cores", "float32", {"torch": "2.13"}), date="today",
         probes={"Would it hold?": ("It holds.",)},
     )  # fmt: skip
     text = Tree(receipt_view.page(receipt)).text
-    for wanted in ("Which?", "A) one (chosen)", "B) two (key)", "95 %", "-0.1000", "So.", "cut at the length limit",
-                   "Would it hold?", "It holds.", "nano", "rev9860", "quick-1", "e281", "cpu (2 cores)", "float32",
-                   "2.13", "today", "Not medical advice"):  # fmt: skip
+    for wanted in ("Which?", "Subject: ENT", "A) one (chosen)", "B) two (key)", "95 %", "-0.1000", "So.",
+                   "cut at the length limit", "Would it hold?", "It holds.", "nano", "rev9860", "quick-1", "e281",
+                   "cpu (2 cores)", "float32", "2.13", "today", "Not medical advice"):  # fmt: skip
         assert wanted in text, wanted
     alone = replace(receipt, probes={}, made=replace(receipt.made, adapter=None, adapter_sha256=None))
     text = Tree(receipt_view.page(alone)).text
