@@ -95,19 +95,21 @@ def _goes_on(found: re.Match, run: Run, head: str, tail: str) -> bool:
     if found["lone"] is None:
         return False
     line, _, further = tail.partition("\n")
-    label = line.strip(_AROUND)
+    label, options = line.strip(_AROUND), options_run(found.string)
+    if options and any(mark.start == found.start() for mark in options.marks):
+        return True
     if not label.isalnum():  # "1. D": of numbered options it would be the first
         return not run.lettered
     if NAMED.search(f"{head.rstrip()[-20:]} "):  # "deficiency of vitamin\nD"
         return True
     if run.lettered == label.isdigit():
+        if _split(further, after_options=False)[0].strip():  # options with labels on lines of their own begin
+            return True
         raise QuestionError(
             f"“{label}” stands alone under the options. Write a key as “Answer: A”, or leave the line out."
         )
-    if run.lettered and run.marks[0].label.isupper() != label.isupper():
-        return bool(further.strip())
-    is_label = _index(label) == len(run.marks) and further.strip() and not further.startswith("\n")
-    return bool(is_label)
+    # "… binds to\na" within an option; of options that carry capitals a small letter ends the text at most.
+    return run.marks[0].label.isupper() != label.isupper() and run.lettered and bool(further.strip())
 
 
 def _split(text: str, after_options: bool = True) -> tuple[str, str]:

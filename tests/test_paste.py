@@ -124,7 +124,9 @@ def test_a_letter_that_belongs_to_the_word_before_it_ends_the_option(last):
 
 
 def test_labels_on_lines_of_their_own_are_no_keys():
-    assert read_pasted("Which?\n(A)\nCT\n(B)\nMRI\n(C)\nPET").options == ("CT", "MRI", "PET")
+    for stem in ("Which?", "Which?\n1. fever\n2. rash", "Which?\na. fever\nb. rash", "Which?\nA. fever\nB. rash"):
+        question = read_pasted(f"{stem}\n(A)\nCT\n(B)\nMRI\n(C)\nPET")
+        assert (question.stem, question.options) == (stem, ("CT", "MRI", "PET"))
 
 
 @pytest.mark.parametrize("ending", ["\nIt is cheap.\nAnswer: D", "Explanation: It is cheap. Answer: D",
