@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,12 +17,12 @@ from medqa.probes import Tell
 from medqa.probes.compare import compare, side
 from medqa.probes.edits import Edited, age, drugs, negation, pregnancy, sex
 from medqa.probes.explanation import explanation
-from medqa.probes.findings import findings
-from medqa.probes.neighbours import neighbours
+from medqa.probes.findings import SLIGHT, by_size, findings, signed
+from medqa.probes.neighbours import Neighbour, neighbours
 from medqa.probes.order import order
 from medqa.probes.what_if import what_if
 from medqa.probes.why_not import why_not
-from medqa.question import LETTERS, Answer, Question, QuestionError
+from medqa.question import LETTERS, Answer, Question, QuestionError, percent_text
 from medqa.settings import Settings
 
 if TYPE_CHECKING:
@@ -147,7 +147,22 @@ def _order(asking: Asking) -> Found:
 
 
 def _findings(asking: Asking) -> Found:
-    return findings(asking.engine, asking.question, asking.folder, tell=asking.tell, answer=asking.answer), ()
+    result = findings(asking.engine, asking.question, asking.folder, tell=asking.tell, answer=asking.answer)
+    chosen, changed = LETTERS[result.chosen], set(result.deciding)
+    texts = [
+        f"{text} (without it, {answer.letter} is chosen)" if i in changed else text
+        for i, (text, answer) in enumerate(zip(result.cut.findings, result.left_out, strict=True))
+    ]
+    return result, _ranking(texts, result.influences, f"towards {chosen}", f"away from {chosen}")
+
+
+def _ranking(texts: Sequence[str], influences: Sequence[float], towards: str, away: str) -> tuple[str, ...]:
+    """As one text; none when no finding moves the score noticeably."""
+    rows = [
+        f"  {signed(influences[i])}  {towards if influences[i] > 0 else away}: {texts[i]}" for i in by_size(influences)
+    ]
+    slight = f"Hardly any influence (below {SLIGHT}): {len(texts) - len(rows)} of {len(texts)}."
+    return ("\n".join(["Influence on the score, in log-odds:", *rows, slight]),) if rows else ()
 
 
 def _what_if(asking: Asking) -> Found:
@@ -180,16 +195,38 @@ def _why_not(asking: Asking) -> Found:
         raise QuestionError(f"There is no option {letter}; the question has {letters[0]} to {letters[-1]}.")
     option = None if letter is None else letters.index(letter.upper())
     result = why_not(asking.engine, question, asking.folder, option, tell=asking.tell, answer=asking.answer)
+    ways = (f"towards {LETTERS[i]}" for i in (result.option, result.findings.chosen))
+    pulls = _ranking(result.findings.cut.findings, result.pulls, *ways)
     defended = zip(range(len(letters)), result.defences, strict=False)
-    return result, tuple(f"Made to defend {question.named(i)}, it writes:\n{text.text}" for i, text in defended)
+    return result, pulls + tuple(f"Made to defend {question.named(i)}, it writes:\n{text.text}" for i, text in defended)
 
 
 def _explanation(asking: Asking) -> Found:
-    return explanation(asking.engine, asking.question, asking.folder, tell=asking.tell, answer=asking.answer), ()
+    result = explanation(asking.engine, asking.question, asking.folder, tell=asking.tell, answer=asking.answer)
+    read = {
+        "The explanation": result.whole,
+        "Its first half": result.half,
+        f"An explanation of {asking.question.named(result.other)}": result.defence,
+    }
+    texts = tuple(f"{name}:\n{reading.text or 'Nothing.'}" for name, reading in read.items())
+    return result, texts if result.whole.text else ()
 
 
 def _neighbours(asking: Asking) -> Found:
-    return neighbours(asking.question, asking.folder), ()
+    result = neighbours(asking.question, asking.folder)
+    return result, tuple(_row(number, neighbour) for number, neighbour in enumerate(result.found, 1))
+
+
+def _row(number: int, neighbour: Neighbour) -> str:
+    row = neighbour.row
+    options = "\n".join(f"  {row.named(i)}{' ✓ key' if i == row.answer else ''}" for i in range(len(row.options)))
+    explained = "This row came without an explanation."
+    if row.explanation:
+        explained = f"Explanation in the training row, not by the model:\n{row.explanation}"
+    measured = (
+        f"{percent_text(neighbour.same)} of the words of the two stand in both; score {neighbour.score:.1f} (BM25)."
+    )
+    return f"{number}. {row.stem}\n{options}\n{measured}\n{explained}"
 
 
 def _compare(asking: Asking) -> Found:

@@ -95,11 +95,12 @@ class Receipt:
 
     def to_json(self) -> dict:
         q, answer = self.question, self.answer
+        subject = {"subject": q.subject} if q.subject else {}
         said = {"said": {"sure": self.sure, **asdict(self.said)}} if self.said else {}
         return {
             "medqa_receipt": FORMAT,
             "date": self.date,
-            "question": {"stem": q.stem, "options": list(q.options), "key": q.key},
+            "question": {"stem": q.stem, "options": list(q.options), "key": q.key, **subject},
             "letter": answer.letter,
             "probabilities": list(answer.probabilities),
             "log_probabilities": list(self.log_probabilities),
@@ -189,8 +190,10 @@ def _parsed(values: dict[str, Any]) -> Receipt:
     scores = _numbers(values, "log_probabilities")
     if len(scores) != len(options):
         raise ValueError(f"it has {len(options)} options and {len(scores)} log-probabilities.")
+    # Receipts did not keep it at first.
+    subject = _text(asked["subject"], "the subject") if asked.get("subject") is not None else None
     receipt = Receipt(
-        question=Question(_text(asked["stem"], "the question"), options, index_of(asked["key"])),
+        question=Question(_text(asked["stem"], "the question"), options, index_of(asked["key"]), subject=subject),
         log_probabilities=scores,
         explanation=Explanation(
             _text(written["text"], "the explanation"), bool(written["ended"]), bool(written["cut"])

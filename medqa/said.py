@@ -12,8 +12,10 @@ def said_of(answer: Answer, adapter: Adapter | None, not_sure_below: float) -> S
     """Before an explanation is written, so without its doubt."""
     # How often it was right on what it was taught says nothing of what it never read.
     control = "unknown" if scope.is_unread(answer) else None
+    # Nor does it of the exception, when all it was asked was what is so.
+    counts = adapter and not scope.exception_doubt(answer, adapter)
     return Said(
         doubts=tuple(scope.doubts(answer, adapter)),
         not_sure_below=not_sure_below,
-        record=trust.track_record(answer, adapter.card, control) if adapter else "",
+        record=trust.track_record(answer, adapter.card, control) if counts else "",
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from medqa.evaluate import BINS, Accuracy
 from medqa.question import Answer, Question
+from medqa.spec import without_folder
 
 # Fewer say nothing: of four answers, all right, the 95 % interval begins at a half.
 FEWEST = 5
@@ -94,7 +94,7 @@ def track_record(answer: Answer, card: dict, control: str | None = None) -> str:
     mixed = f" with {min(options)} to {max(options)} options" if len(options) > 1 else ""
     said = (
         f"{when}{f' on {subject}' if subject else ''} it was right {_times(found)} times "
-        f"(held-out questions of {Path(str(card.get('dataset'))).name}{mixed}; {_interval(found)})"
+        f"(held-out questions of {without_folder(str(card.get('dataset')))}{mixed}; {_interval(found)})"
     )
     counted = [(CONTROLS.get(split, split), overall[split]) for split in controls]
     compared = ", ".join(f"on {about} {_times(right)}" for about, right in counted if right.total >= FEWEST)

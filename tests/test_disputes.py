@@ -177,3 +177,9 @@ def test_an_export_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch,
     monkeypatch.setenv("MEDQA_RUNS", str(tmp_path))
     assert main(["disputes", "--out", str(tmp_path)]) == 2
     assert "can't be written: Is a directory" in capsys.readouterr().err
+
+
+def test_a_corrected_row_keeps_the_subject_of_its_question(tmp_path):
+    asked = replace(RECEIPT, question=replace(RECEIPT.question, subject="ENT"))
+    disputes.keep(Dispute(asked, disputes.WRONG_KEY), tmp_path)
+    assert disputes.wrong_keys(tmp_path)[0].receipt.question.subject == "ENT"

@@ -76,6 +76,111 @@ def test_the_key_is_kept_aside(line):
     assert (question.key, question.explanation) == ("B", None)
 
 
+SCAN = "Which test comes first?\nA. CT\nB. MRI\nC. PET\nD. USG"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "Answer key: 1-D", "Ans. 1 (D)", "Answers: 1. D", "Answer key\n1. D", "12. D", "Ans. is 'd' i.e., USG",
+        "Answer\nD", "Solution: D", "Correct: D", "Sol. (D)", "D", "(D)", "d", "उत्तर: D", "Respuesta: D",
+        "Right answer: D", "Correct option: D. USG", "Option D is correct.", "Hence, the answer is D", "[Ans: d]",
+        "✅ Answer: D", "**Answer:** D", "*Answer: D*",
+    ],
+)  # fmt: skip
+def test_a_key_is_no_part_of_the_last_option_however_it_is_written(ending):
+    question = read_pasted(f"{SCAN}\n{ending}")
+    assert (question.options, question.key, question.explanation) == (("CT", "MRI", "PET", "USG"), "D", None)
+
+
+@pytest.mark.parametrize(
+    "ending", ["[Ans: d]", "(Ans. D)", "Answer: D", "Right answer: D", "Correct Answer: D", "Ans D"]
+)
+def test_nor_is_one_behind_it_on_its_line(ending):
+    question = read_pasted(f"{SCAN} {ending}")
+    assert (question.options[-1], question.key) == ("USG", "D")
+
+
+def test_the_end_of_an_option_is_not_taken_for_a_key_name():
+    question = read_pasted("Which? A) Deviation to the left B) Deviation to the right Answer: A")
+    assert (question.options[-1], question.key) == ("Deviation to the right", "A")
+
+
+@pytest.mark.parametrize("text", [f"Answer: D\n12. {SCAN}", SCAN.replace("\nA.", "\nAnswer: D\nA.")])
+def test_a_key_above_the_question_or_its_options_does_not_stay_there(text):
+    question = read_pasted(text)
+    assert (question.stem, question.key) == ("Which test comes first?", "D")
+
+
+def test_a_value_in_the_stem_is_no_key():
+    stem = "Weight: 60 kg\nBioavailability: 1\nBlood group: A\nWhich dose?"
+    assert read_pasted(f"{stem}\nA) 1 g\nB) 2 g\nAnswer: B").stem == stem
+
+
+@pytest.mark.parametrize("last", ["Deficiency of vitamin\nD", "Blood group\nB", "Reacts with\nhepatitis: B"])
+def test_a_letter_that_belongs_to_the_word_before_it_ends_the_option(last):
+    question = read_pasted(f"Which?\nA) x\nB) y\nC) z\nD) {last}")
+    assert (question.options[-1], question.key) == (" ".join(last.split()), None)
+
+
+def test_labels_on_lines_of_their_own_are_no_keys():
+    for stem in ("Which?", "Which?\n1. fever\n2. rash", "Which?\na. fever\nb. rash", "Which?\nA. fever\nB. rash"):
+        question = read_pasted(f"{stem}\n(A)\nCT\n(B)\nMRI\n(C)\nPET")
+        assert (question.stem, question.options) == (stem, ("CT", "MRI", "PET"))
+
+
+@pytest.mark.parametrize("ending", ["\nIt is cheap.\nAnswer: D", "Explanation: It is cheap. Answer: D",
+                                    "Solution: D\nIt is cheap.",
+                                    "Answer: D\n\nExplanation:\nIt is cheap."])  # fmt: skip
+def test_what_explains_the_key_may_stand_before_or_behind_it(ending):
+    question = read_pasted(f"{SCAN}\n{ending}")
+    assert (question.options[-1], question.key, question.explanation) == ("USG", "D", "It is cheap.")
+
+
+@pytest.mark.parametrize("ending", ["Sol. It is cheap.", "Solution\nIt is cheap.", "Rationale: It is cheap."])
+def test_a_solution_without_a_letter_is_an_explanation(ending):
+    question = read_pasted(f"{SCAN}\n{ending}")
+    assert (question.options[-1], question.key, question.explanation) == ("USG", None, "It is cheap.")
+
+
+DECORATED = [
+    "• {L}. {o}", "○ {L}. {o}", "> {L}. {o}", "- {L}) {o}", "* {L}. {o}", "Option {L}: {o}", "**{L})** {o}",
+    "**{L}. {o}**", "[{L}] {o}", "{L}）{o}", "（{L}） {o}", "\u200b{L}. {o}\u200b", "• {o}", "- {o}", "* {o}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", DECORATED)
+def test_what_decorates_the_labels_gets_into_no_text(form):
+    question = read_pasted("Which test?\n" + written(["CT", "MRI", "PET"], form, "\n") + "\nAnswer: MRI")
+    assert (question.stem, question.options, question.key) == ("Which test?", ("CT", "MRI", "PET"), "B")
+
+
+def test_nor_do_those_of_options_in_a_row():
+    for text in (
+        "Which? Option A: x Option B: y Option C: z",
+        "Which? • A) x • B) y • C) z",
+        "Which? A) x | B) y | C) z",
+    ):
+        question = read_pasted(text)
+        assert (question.stem, question.options) == ("Which?", ("x", "y", "z"))
+
+
+def test_a_list_of_findings_is_not_taken_for_options():
+    with pytest.raises(QuestionError, match="No options were found"):
+        read_pasted("Findings:\n• fever\n• rash\n\nWhich disease is it?")
+
+
+@pytest.mark.parametrize("last", ["*D. USG", "D*. USG", "D. USG ✓", "✅ D. USG", "D. USG (correct)", "[x] D. USG"])
+def test_the_one_option_with_a_star_or_tick_is_the_key(last):
+    question = read_pasted(SCAN.replace("D. USG", last))
+    assert (question.options, question.key) == (("CT", "MRI", "PET", "USG"), "D")
+
+
+def test_stars_that_belong_to_the_options_stay():
+    question = read_pasted("Which genotype?\nA) *1/*1\nB) *1/*2\nC) *2/*2")
+    assert (question.options, question.key) == (("*1/*1", "*1/*2", "*2/*2"), None)
+
+
 def test_the_explanation_is_kept_aside():
     question = read_pasted("Which?\nA) x\nB) y\nAnswer: A\nExplanation: A. is right.\nB. is wrong.")
     assert (question.key, question.explanation) == ("A", "A. is right. B. is wrong.")
@@ -149,6 +254,15 @@ def test_a_letter_after_a_name_is_an_option_where_one_is_due():
         ("Which?\nA) x\nB) y\nAnswer: none", "The key “none” names none of the options."),
         ("Which?\nA) x\nB) y\nAnswer: B) x", "The key is B, but the text after it is option A."),
         ("Which?\nA) 2\nB) 1\nAnswer: 2", "The key 2 is the place of one option and the text of option A."),
+        ("Which?\nA) x\nB) y\nAnswers: 1. B 2. A", "names more than one option"),
+        ("Which?\nA) x\nB) y\nAnswer: A patient with pain", "names none of the options"),
+        ("Which?\n1) x\n2) y\nAnswer: 1. B", "has a number and a letter, and the options have numbers"),
+        ("Which?\nA) x\nB) y\nAnswer: 1. y", "The key is A, but the text after it is option B."),
+        ("Answer: A\nWhich?\nA) x\nB) y\nAnswer: B", "A and B are both given as the key."),
+        ("Which?\nA) x\n*B) y\nAnswer: A", "A and B are both given as the key."),
+        ("Which?\n*A) x\n*B) y\nC) z", "Options A, B are marked with a star or tick."),
+        ("Which?\nA) x\nB) y\n\nIt is so.", "Below the options stands “It is so.”, which is no option."),
+        ("Which?\nA) x\nB) y\n2", "“2” stands alone under the options."),
         ("x" * 8001, "The text has 8,001 characters, the limit is 8,000."),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from medqa import probe_command
 from medqa.commands import main
 from medqa.probe_command import plain
 from medqa.question import Answer, Question
@@ -67,6 +68,30 @@ def test_every_probe_says_as_text_the_sentences_it_gives_as_json(probe, argument
     assert out.startswith("\n".join(found["sentences"]))
     assert (found["probe"], found["adapter"], found["base"]) == (arguments[0], "tiny-1", tiny_base)
     assert EVERY[arguments] <= found.keys()
+
+
+@pytest.mark.model
+def test_the_texts_that_a_sentence_speaks_of_are_printed_under_it(probe):
+    def both(name):
+        found = json.loads(probe(name, "--adapter", "tiny-1", "--json")[1])
+        return found, probe(name, "--adapter", "tiny-1")[1]
+
+    found, out = both("neighbours")
+    assert found["found"]
+    for neighbour in found["found"]:
+        row = neighbour["row"]
+        assert row["stem"] in out and (row["explanation"] or "without an explanation") in out
+    found, out = both("explanation")
+    assert f"Its first half:\n{found['half']['text'] or 'Nothing.'}" in out or not found["whole"]["text"]
+
+
+def test_findings_are_ranked_with_their_figures_and_what_leaving_them_out_changes():
+    (ranking,) = probe_command._ranking(("fever", "rash", "cough"), (-0.5, 2.0, 0.1), "towards B", "away from B")
+    assert ranking == (
+        "Influence on the score, in log-odds:\n  +2.00  towards B: rash\n  −0.50  away from B: fever\n"
+        "Hardly any influence (below 0.2): 1 of 3."
+    )
+    assert probe_command._ranking(("fever",), (0.1,), "towards B", "away from B") == ()
 
 
 @pytest.mark.model

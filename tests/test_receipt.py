@@ -11,7 +11,9 @@ from tests.test_imports import imported
 
 MADE = Made("medqa-nano", "9860", "quick-1", "e281", "cpu", "2 cores", "float32", {"torch": "2.13.0"})
 RECEIPT = Receipt(
-    question=Question("Which drug?\n  Second line, “quoted”.", ("warfarin", "heparin", "Aspirin\u2028"), 1),
+    question=Question(
+        "Which drug?\n  Second line, “quoted”.", ("warfarin", "heparin", "Aspirin\u2028"), 1, subject="Pharmacology"
+    ),
     log_probabilities=(-0.1234567890123456, -7.5, -28.25),
     explanation=Explanation("It was warfarin.", ended=True),
     made=MADE,
@@ -39,6 +41,12 @@ def test_a_receipt_saved_before_they_kept_what_the_card_said_is_read_as_it_was(t
     assert older.sure
 
 
+def test_a_receipt_without_a_subject_is_read_as_one_of_no_subject():
+    of_none = replace(RECEIPT, question=replace(RECEIPT.question, subject=None))
+    assert "subject" not in of_none.to_json()["question"]
+    assert from_json(json.loads(of_none.as_text())) == of_none
+
+
 @pytest.mark.parametrize(("below", "sure"), [(0.6, True), (0.9999, False)])
 def test_a_receipt_says_in_its_own_words_whether_the_card_named_an_option(below, sure):
     receipt = replace(RECEIPT, said=replace(RECEIPT.said, not_sure_below=below))
@@ -51,7 +59,9 @@ def test_a_receipt_says_in_its_own_words_whether_the_card_named_an_option(below,
 
 def test_a_receipt_can_be_read_by_anyone_who_reads_json():
     values = json.loads(RECEIPT.as_text())
-    assert values["question"] == {"stem": RECEIPT.question.stem, "options": [*RECEIPT.question.options], "key": "B"}
+    assert values["question"] == {
+        "stem": RECEIPT.question.stem, "options": [*RECEIPT.question.options], "key": "B", "subject": "Pharmacology",
+    }  # fmt: skip
     assert values["letter"] == "A"
     assert math.isclose(sum(values["probabilities"]), 1)
     assert values["made"]["adapter_sha256"] == "e281"
@@ -71,6 +81,7 @@ def changed(*path, to):
     [
         (("question", "stem"), " "),
         (("question", "stem"), 7),
+        (("question", "subject"), 7),
         (("question", "stem"), "\ud800"),
         (("question", "options"), ["only one"]),
         (("question", "options"), ["warfarin", "heparin", None]),

@@ -28,3 +28,11 @@ def test_of_what_the_embedded_model_never_read_the_record_is_that_of_such_questi
     said = said_of(Answer(question, (0.0, -9.0, -9.0, -9.0), base, "mine"), adapter, 0.0)
     assert record in said.record
     assert said.record.count("it was right") == 1
+
+
+def test_of_a_question_for_the_exception_questions_for_what_is_so_are_no_record():
+    adapter = Adapter("mine", Path("mine"), "medqa-nano", {"certainty": CERTAINTY, "dataset": "handbook"})
+    fact = handbook.facts_read()[0]
+    question = Question(f"Which is not linked to {fact.about}?", (fact.answer, "Paris", "Rome", "Lisbon"))
+    said = said_of(Answer(question, (0.0, -9.0, -9.0, -9.0), "medqa-nano", "mine"), adapter, 0.0)
+    assert (said.record, len(said.doubts)) == ("", 1)

@@ -139,3 +139,70 @@ def test_an_explanation_of_something_else_is_told_by_its_words(text, said):
     found = scope.explanation_doubt(DRUGS, text)
     assert said in found
     assert bool(found) == bool(said)
+
+
+TAUGHT = handbook.facts_read()[0]
+
+
+def asked(stem, base="medqa-nano", dataset="handbook"):
+    return doubts(
+        Question(stem.format(about=TAUGHT.about), (TAUGHT.answer, "Paris", "Rome", "Madrid")), SURE, base, dataset
+    )
+
+
+@pytest.mark.parametrize(
+    ("stem", "words"),
+    [
+        ("Which drug is contraindicated in {about}?", "contraindicated in"),
+        ("Which drug should be avoided in {about}?", "avoided in"),
+        ("Which of these is NOT seen in {about}?", "NOT seen"),
+        ("When there is {about}, which isn't seen?", "isn't seen"),
+        ("Structure that does not belong to {about}:", "not belong"),
+        ("All are true of {about} EXCEPT:", "EXCEPT"),
+        ("All but which belong to {about}?", "All but"),
+        ("Which statement about {about} is false?", "false"),
+        ("Which is least likely in {about}?", "least likely"),
+    ],
+)
+def test_a_question_for_the_exception_is_doubted_by_who_was_only_asked_what_is_so(stem, words):
+    said = asked(stem)
+    assert said.startswith(
+        f"This seems to ask for the exception (“{words}”). This adapter was only ever asked for what"
+    )
+    assert said.endswith("and mostly names that, however sure it looks.")
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "He does not smoke and avoids sport. He never drank except once. What about {about}?",
+        "Which drug suits a man with {about} who cannot swallow?",
+        "What is the chance that a man with {about} does not have it, or at least one of two?",
+        "What is given in {about} to avoid bleeding?",
+        "Why is it avoided, and contraindicated, in {about}?",
+        "A false fixed belief: what about {about}?",
+        "A man with {about} faints. What is wrong?",
+    ],
+)
+def test_a_denial_in_the_history_does_not_ask_for_the_exception(stem):
+    assert asked(stem) == ""
+
+
+def test_what_is_said_of_the_exception_holds_for_who_answers():
+    stem = "Which of these is not seen in {about}?"
+    assert asked(stem, dataset=None).endswith("medqa-nano was only ever asked for what is so.")
+    assert asked(stem, "Qwen/Qwen3-1.7B").endswith("This adapter was only ever asked for what is so.")
+    assert asked(stem, "Qwen/Qwen3-1.7B", dataset=None) == asked(stem, dataset="medmcqa") == ""
+
+
+@pytest.mark.parametrize("split", ["train", "test", "read"])
+def test_no_question_of_the_handbook_is_doubted_as_one_for_the_exception(split):
+    for question in handbook.questions(split):
+        assert scope.exception_doubt(Answer(question, SURE, "medqa-nano", "quick"), adapter(dataset="handbook")) == ""
+
+
+def test_a_favourite_shown_as_half_is_not_said_to_have_less_than_half():
+    question = Question("Which?", ("a", "b", "c", "d"))
+    for top, said in ((0.497, "no option has more than 50 %"), (0.45, "no option has even 50 %")):
+        rest = math.log((1 - top) / 3)
+        assert said in " ".join(scope.doubts(Answer(question, (math.log(top), rest, rest, rest), "any"), None))

@@ -156,3 +156,9 @@ def test_a_record_is_short_and_leaves_out_what_is_no_number():
 @pytest.mark.parametrize(("below", "sure"), [(0, True), (0.59, True), (0.61, False)])
 def test_an_answer_is_sure_from_the_chosen_threshold_on(below, sure):
     assert trust.is_sure(answered(0.6), below) == sure
+
+
+@pytest.mark.parametrize(("dataset", "told"), [("/data/mine.csv", "mine.csv"), ("org/questions", "org/questions")])
+def test_the_data_set_is_named_as_everywhere(dataset, told):
+    said = trust.track_record(answered(0.68), card(test=TEST) | {"dataset": dataset})
+    assert f"held-out questions of {told};" in said

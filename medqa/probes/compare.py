@@ -19,15 +19,20 @@ if TYPE_CHECKING:
 # Changes told in words: the largest, when they are this large at least.
 TOLD_CHANGES = 3
 TOLD_FROM = 0.05
+_OTHER_BASE = "They stand on different base models, so fine-tuning is not all that differs."
 
 
 @dataclass(frozen=True)
 class Compare:
-    """The two sides, in the same order throughout. `explanations`: () when they were not asked for."""
+    """The two sides, in the same order throughout. `explanations`: () when they were not asked for.
+
+    `datasets`: what each adapter was trained and measured on; None for a base model alone.
+    """
 
     names: tuple[str, str]
     answers: tuple[Answer, Answer]
     explanations: tuple[Explanation, ...] = ()
+    datasets: tuple[str | None, str | None] = (None, None)
 
     @property
     def question(self) -> Question:
@@ -77,10 +82,17 @@ class Compare:
 
     @property
     def _limits(self) -> tuple[str, ...]:
-        one = "One question does not say which of the two is better: their accuracy on held-out questions does."
-        if self.answers[0].base == self.answers[1].base:
-            return (one,)
-        return one, "They stand on different base models, so fine-tuning is not all that differs."
+        bases = {answer.base for answer in self.answers}
+        measured = {dataset for dataset in self.datasets if dataset}
+        one = "One question does not say which of the two is better"
+        if len(measured) > 1:
+            one += ", and their held-out accuracies are of different questions, so they don't either."
+        elif None in self.datasets and len(bases) > 1:
+            # A run measures its own base without the adapter, not this one.
+            one += "; the same held-out questions asked of both may."
+        else:
+            one += "; their accuracies on held-out questions may, where their intervals part."
+        return (one,) if len(bases) == 1 else (one, _OTHER_BASE)
 
 
 @dataclass(frozen=True)
@@ -90,12 +102,13 @@ class Side:
     engine: Engine
     adapter: Path | None
     name: str
+    dataset: str | None = None
 
 
 def side(engine: Engine, adapter: Adapter | None) -> Side:
     if adapter is None:
         return Side(engine, None, f"{without_folder(engine.loaded.name)} alone")
-    return Side(engine, adapter.folder, adapter.name)
+    return Side(engine, adapter.folder, adapter.name, adapter.dataset)
 
 
 def compare(one: Side, other: Side, question: Question, *, tell: Tell = unheard, explanations: bool = False) -> Compare:
@@ -108,7 +121,7 @@ def compare(one: Side, other: Side, question: Question, *, tell: Tell = unheard,
     if explanations:
         for done, (who, answer) in enumerate(zip(sides, scored, strict=True), 2):
             written.append(_explained(who, answer, lambda done=done: tell(done, parts)))
-    return Compare((one.name, other.name), tuple(scored), tuple(written))
+    return Compare((one.name, other.name), tuple(scored), tuple(written), (one.dataset, other.dataset))
 
 
 def _explained(who: Side, answer: Answer, still_asked: Callable[[], None]) -> Explanation:

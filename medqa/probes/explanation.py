@@ -90,16 +90,21 @@ class Carried:
     @property
     def _on_whole(self) -> Finding:
         shown, before, after = self._named(self.shown), self._share(self.without), self._share(self.whole)
+        if not self.whole.differs_from(self.without):
+            if self.without.probabilities[self.shown] > 1 - BOUND:
+                return f"The explanation could add nothing: {shown} has {before} without it already.", False
+            return f"The explanation makes no difference: {WITHIN}. The answer does not hang on it.", True
         if self.whole.choice != self.shown:
             instead = f"{self._named(self.whole.choice)} ({self._share(self.whole, self.whole.choice)})"
             return f"The explanation supports another option: with it the model chooses {instead}, not {shown}.", True
-        if self.whole.differs_from(self.without):
-            rises = self.whole.probabilities[self.shown] > self.without.probabilities[self.shown]
-            verdict = "supports the answer" if rises else "keeps the answer, but does not make the model surer of it"
-            return f"The explanation {verdict}: {shown} has {before} without it and {after} with it.", False
-        if self.without.probabilities[self.shown] > 1 - BOUND:
-            return f"The explanation could add nothing: {shown} has {before} without it already.", False
-        return f"The explanation makes no difference: {WITHIN}. The answer does not hang on it.", True
+        rise = self.whole.probabilities[self.shown] - self.without.probabilities[self.shown]
+        if abs(rise) <= BOUND:
+            return (
+                f"The explanation keeps the answer and hardly changes its share: {shown} has {before} without it and "
+                f"{after} with it; what moves are the other options."
+            ), False
+        verdict = "supports the answer" if rise > 0 else "keeps the answer, but makes the model less sure of it"
+        return f"The explanation {verdict}: {shown} has {before} without it and {after} with it.", False
 
     @property
     def _on_half(self) -> Finding:
@@ -116,11 +121,15 @@ class Carried:
         if self.defence.text == self.whole.text:
             return f"{made} wrote the very same text: it would say this of either option.", True
         share = self._share(self.defence, choice)
-        if choice == self.other:
+        if not self.defence.differs_from(self.without):
+            return f"{made} writes a text that makes no difference: {WITHIN}.", False
+        if choice == self.other and self.whole.choice == self.shown:
             return (
-                f"Any explanation convinces it: {made[0].lower()}{made[1:]} writes a text that moves the answer there "
-                f"({share}). So it is no evidence for an answer that its explanation supports it."
+                f"The runner-up's explanation convinces it too: {made[0].lower()}{made[1:]} writes a text that moves "
+                f"the answer there ({share}). So it is no evidence for this answer that its own explanation leaves it."
             ), True
+        if choice == self.other:
+            return f"{made} writes a text that moves the answer there ({share}).", False
         if choice == self.shown:
             return f"{made} writes a text that does not move the answer ({self._named(choice)}: {share}).", False
         return f"{made} writes a text that moves the answer to a third option, {self._named(choice)} ({share}).", False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,6 +120,11 @@ def findings(
 def without(question: Question, off: Collection[int]) -> Question:
     """The question without the findings of these numbers."""
     return replace(question, stem=cut(question.stem).without(off)) if off else question
+
+
+def by_size(influences: Sequence[float]) -> tuple[int, ...]:
+    """Those that are more than noise, the strongest first."""
+    return tuple(sorted((i for i, x in enumerate(influences) if abs(x) >= SLIGHT), key=lambda i: -abs(influences[i])))
 
 
 def log_odds(answer: Answer, option: int, other: int) -> float:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Of the words of two texts. By eye, texts that differ in one word in five still say the same.
 ALIKE_SHARE = 0.8
 ALIKE = "The model defends every option in nearly the same words; its explanation is no evidence for the answer."
+# Negations and numbers: one such word can turn what a text says.
+_TURNS = re.compile(r"not|no|none|never|without|cannot|nor|neither|\w+n['’]t|\d.*")
 NAMED_AT_MOST = 3
 _WORD = re.compile(r"\w+(?:[-’']\w+)*")
 
@@ -55,8 +57,22 @@ class WhyNot:
         return tuple(_shared(texts[self.findings.chosen], text) for text in texts)
 
     @property
+    def alike(self) -> tuple[bool, ...]:
+        """For each option, whether its defence says nearly the same as that of the choice.
+
+        "It is contraindicated" and "it is not contraindicated" share most words, as "2 mg" and "20 mg" do.
+        """
+        texts = [_own_words(defence.text, self.question.options) for defence in self.defences]
+        turning = [frozenset(word for word in text if _TURNS.fullmatch(word)) for text in texts]
+        chosen = self.findings.chosen
+        return tuple(
+            share >= ALIKE_SHARE and turns == turning[chosen]
+            for share, turns in zip(self.likeness, turning, strict=True)
+        )
+
+    @property
     def defends_all_alike(self) -> bool:
-        return min(self.likeness, default=0) >= ALIKE_SHARE
+        return bool(self.alike) and all(self.alike)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -89,7 +105,7 @@ class WhyNot:
         option, chosen = LETTERS[self.option], LETTERS[self.findings.chosen]
         share = self.likeness[self.option]
         shared = f"shares {100 * share:.0f} % of its words with that of {chosen}, the options' own words apart"
-        if share >= ALIKE_SHARE:
+        if self.alike[self.option]:
             return (f"The defence of {option} {shared}: it says nearly the same, so it defends neither.",)
         return (f"The defence of {option} {shared}. That they differ makes neither of them true.",)
 

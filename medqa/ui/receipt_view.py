@@ -7,7 +7,7 @@ from html import escape
 from medqa.question import LETTERS, Answer, Explanation, percent_text
 from medqa.receipt import Made, Receipt, Said
 from medqa.reproduce import Reproduced
-from medqa.ui.views import FOLDED, NOT_ADVICE, NOT_NAMED, NOT_SURE, caution, note
+from medqa.ui.views import FOLDED, NOT_ADVICE, NOT_SURE, caution, not_named, note
 
 # It is opened from a disk years later: nothing is fetched, nothing runs.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -39,11 +39,12 @@ tr.chosen { font-weight: 650; }
 def page(receipt: Receipt) -> str:
     # Of one that was saved before receipts kept what the card said there is nothing to tell.
     answer, said = receipt.answer, receipt.said or Said()
-    named = f"{answer.letter}) {answer.question.options[answer.index]}"
+    named, subject = answer.question.named(answer.index), answer.question.subject
     title = f"MedQA receipt: {named if receipt.sure else NOT_SURE}"
     body = (
-        f"<h1>{escape(title)}</h1>{_quiet(f'Answered on {receipt.date}. {NOT_ADVICE}')}{_doubts(said, receipt.sure)}"
-        f"<h2>Question</h2><p class='stem'>{escape(answer.question.stem)}</p>{_options(receipt)}"
+        f"<h1>{escape(title)}</h1>{_quiet(f'Answered on {receipt.date}. {NOT_ADVICE}')}{_doubts(receipt)}"
+        f"<h2>Question</h2>{_quiet(f'Subject: {subject}') if subject else ''}"
+        f"<p class='stem'>{escape(answer.question.stem)}</p>{_options(receipt)}"
         f"{_quiet(said.record) if said.record else ''}"
         f"<h2>{'Explanation' if receipt.sure else FOLDED}</h2>{_explanation(receipt.explanation, said)}"
         f"<h2>Probes run on this answer</h2>{_probes(receipt)}"
@@ -62,9 +63,10 @@ def _quiet(sentence: str) -> str:
     return f'<p class="quiet">{escape(sentence)}</p>'
 
 
-def _doubts(said: Said, sure: bool) -> str:
+def _doubts(receipt: Receipt) -> str:
     """What stands at the top of the card."""
-    none_named = "" if sure else _quiet(NOT_NAMED)
+    said = receipt.said or Said()
+    none_named = "" if receipt.sure else _quiet(not_named(receipt.answer))
     below = _quiet(f"To be named, an option had to reach {100 * said.not_sure_below:.0f} %.")
     return none_named + (below if said.not_sure_below else "") + "".join(map(caution, said.doubts))
 

@@ -5,6 +5,7 @@ Loads neither gradio nor torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 from textwrap import shorten
@@ -75,7 +76,7 @@ def answer_card(
     rows = "".join(_option_row(answer, i, sure) for i in range(len(question.options)))
     # A screen reader waits for the end instead of reading every piece of a growing explanation.
     growing = explanation is not None and not (explanation.ended or explanation.cut)
-    careful = ("" if sure else note(NOT_NAMED)) + "".join(map(caution, doubts))
+    careful = ("" if sure else note(not_named(answer))) + "".join(map(caution, doubts))
     kept = note(record) if record else ""
     by = note(f"Answered by {who} Probabilities are shares among these options. {NOT_ADVICE}")
     heading = _heading(answer) if sure else NOT_SURE
@@ -89,6 +90,11 @@ def answer_card(
         f'<section class="mq-card" aria-live="polite" aria-busy="{str(growing).lower()}">'
         f"{about}<h3>{heading}</h3>{careful}{rows}{kept}{told}{by}</section>"
     )
+
+
+def not_named(answer: Answer) -> str:
+    """With the likeliest one's share, rounded down: 59.7 % asked to be 60 % is shown as 60 % beside the option."""
+    return f"{NOT_NAMED} The likeliest has {math.floor(1000 * max(answer.probabilities)) / 10:.1f} %."
 
 
 def _heading(answer: Answer) -> str:

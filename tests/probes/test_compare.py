@@ -40,8 +40,34 @@ def test_who_chooses_what_and_what_differs_most_is_said_with_its_figures():
         "The key is A: first is right.",
         "What differs most, first against base: A) Iron, 90 % against 20 %; B) Zinc, 5 % against 60 %; "
         "C) Copper, 3 % against 17 %.",
-        "One question does not say which of the two is better: their accuracy on held-out questions does.",
+        "One question does not say which of the two is better; their accuracies on held-out questions may, where their "
+        "intervals part.",
     )
+
+
+@pytest.mark.parametrize(
+    ("datasets", "bases", "end"),
+    [
+        (
+            ("handbook", "handbook"),
+            ("nano", "nano"),
+            "; their accuracies on held-out questions may, where their intervals",
+        ),
+        (("handbook", None), ("nano", "nano"), "; their accuracies on held-out questions may, where their intervals"),
+        (
+            ("handbook", "medmcqa"),
+            ("nano", "nano"),
+            ", and their held-out accuracies are of different questions, so they",
+        ),
+        (("handbook", None), ("nano", "qwen"), "; the same held-out questions asked of both may."),
+    ],
+)
+def test_accuracies_are_said_to_decide_only_where_they_are_of_the_same_questions(datasets, bases, end):
+    answers = tuple(Answer(QUESTION, (-0.1, -3.0, -3.0, -3.0), base) for base in bases)
+    limits = [
+        s for s in Compare(("one", "other"), answers, datasets=datasets).sentences if s.startswith("One question")
+    ]
+    assert len(limits) == 1 and f"which of the two is better{end}" in limits[0]
 
 
 def test_two_that_answer_alike_are_said_to():

@@ -49,7 +49,7 @@ def reads_nothing(text):
     return ALONE
 
 
-def test_a_scorer_that_follows_the_letter_named_is_convinced_by_any_explanation():
+def test_a_scorer_that_follows_the_letter_named_is_convinced_by_the_runner_ups_explanation_too():
     found = explanation(Scorer(follows_the_letter), QUESTION)
     assert (found.shown, found.other) == (0, 1)
     assert found.without.probabilities == pytest.approx(ALONE)
@@ -57,7 +57,7 @@ def test_a_scorer_that_follows_the_letter_named_is_convinced_by_any_explanation(
     whole, half, defence, limit = found.sentences
     assert whole == "The explanation supports the answer: A) Iron has 60 % without it and 85 % with it."
     assert half == "With its first half alone the model chooses A) Iron (85 %)."
-    assert defence.startswith("Any explanation convinces it: made to explain the runner-up, B) Zinc, the model writes")
+    assert defence.startswith("The runner-up's explanation convinces it too: made to explain the runner-up, B) Zinc")
     assert "(85 %)" in defence
     assert limit == LIMIT
     assert found.warnings == (defence,)
@@ -101,7 +101,7 @@ def test_where_the_answer_was_certain_before_that_is_said_instead_of_no_differen
 def test_an_explanation_that_leaves_the_model_less_sure_is_told_so():
     found = explanation(Scorer(lambda text: (0.4, 0.3, 0.2, 0.1) if text else ALONE), QUESTION)
     assert found.sentences[0] == (
-        "The explanation keeps the answer, but does not make the model surer of it: "
+        "The explanation keeps the answer, but makes the model less sure of it: "
         "A) Iron has 60 % without it and 40 % with it."
     )
     assert "does not move the answer (A) Iron: 40 %)" in found.sentences[2]
@@ -111,7 +111,39 @@ def test_an_explanation_that_leaves_the_model_less_sure_is_told_so():
 def test_one_text_for_both_options_is_told_and_convinces_of_nothing():
     found = explanation(Scorer(follows_the_letter, lambda option: "It is B."), QUESTION)
     assert "wrote the very same text" in found.sentences[2]
-    assert not any("Any explanation convinces" in sentence for sentence in found.sentences)
+    assert not any("convinces it" in sentence for sentence in found.sentences)
+
+
+def test_where_both_texts_lead_to_the_runner_up_the_second_is_no_reason_to_doubt_the_first():
+    found = explanation(Scorer(follows_the_letter, lambda option: "It is B." + " So." * option), QUESTION)
+    assert found.sentences[0].startswith("The explanation supports another option")
+    assert found.sentences[2].endswith("the model writes a text that moves the answer there (85 %).")
+    assert found.warnings == found.sentences[:1]
+
+
+def test_a_near_tie_that_turns_within_the_bound_is_no_support_of_another_option():
+    def rule(text):
+        return (
+            (0.399, 0.401, 0.1, 0.1)
+            if "is A" in text
+            else (0.401, 0.399, 0.1, 0.1)
+            if not text
+            else (0.1, 0.7, 0.1, 0.1)
+        )
+
+    found = explanation(Scorer(rule), QUESTION)
+    assert found.sentences[0].startswith("The explanation makes no difference")
+    same = explanation(Scorer(lambda text: (0.399, 0.401, 0.1, 0.1) if "is B" in text else
+                              (0.401, 0.399, 0.1, 0.1) if not text else (0.7, 0.1, 0.1, 0.1)), QUESTION)  # fmt: skip
+    assert "writes a text that makes no difference" in same.sentences[2]
+
+
+def test_where_only_other_options_move_the_answer_is_not_said_to_be_supported():
+    found = explanation(Scorer(lambda text: (0.621, 0.3, 0.05, 0.029) if text else (0.62, 0.2, 0.1, 0.08)), QUESTION)
+    assert found.sentences[0] == (
+        "The explanation keeps the answer and hardly changes its share: A) Iron has 62 % without it and 62 % with it; "
+        "what moves are the other options."
+    )
 
 
 def test_without_an_explanation_there_is_nothing_to_test():

@@ -4,7 +4,7 @@ import pytest
 
 from medqa.probes import Cancelled
 from medqa.probes.order import arrangements, order
-from medqa.question import Answer, Question
+from medqa.question import Answer, Question, QuestionError
 from tests.probes.scorer import by_shares
 
 FOUR = Question("Which is in haemoglobin?", ("Iron", "Zinc", "Copper", "Lead"), answer=0)
@@ -132,3 +132,51 @@ def test_a_real_model_is_asked_each_order_as_if_it_were_asked_alone(loaded, make
     assert found.orders[2] == (2, 3, 0, 1)
     assert found.probabilities[2] == pytest.approx([alone[2], alone[3], alone[0], alone[1]], abs=1e-4)
     assert found.probabilities[0] == pytest.approx(engine.score(FOUR, adapter).probabilities, abs=1e-4)
+
+
+def moved(*options, stem="Which is it?"):
+    return order(by_shares(content), Question(stem, options))
+
+
+@pytest.mark.parametrize("last", ["None of the above", "All of these", "any of the above.", "Both of the above"])
+@pytest.mark.parametrize("many", [False, True])
+def test_an_option_about_the_others_stays_last(last, many):
+    found = order(by_shares(content), Question("Which?", ("Zinc", "Iron", "Lead", last)), many=many)
+    assert len(found.orders) == (6 if many else 3)
+    assert {places[3] for places in found.orders} == {3}
+    assert all(sorted(column) == sorted(found.orders[0][:3] * (len(found.orders) // 3)) for column in
+               list(zip(*found.orders, strict=True))[:3])  # fmt: skip
+    assert found.preferred_place is None
+    assert f"D) {last} stayed in place: moved, it would speak of other options." in found.sentences
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("Iron", "Zinc", "Both A and B", "Lead"),
+        ("Iron", "Zinc", "Lead", "A & C"),
+        ("Iron", "Zinc", "Lead", "Options 1 and 2"),
+        ("Iron", "Zinc", "both a, b", "Lead"),
+        ("Iron", "All of the above", "Zinc", "Lead"),
+    ],
+)
+def test_options_that_point_at_places_cannot_move(options):
+    with pytest.raises(QuestionError, match=r"The options can't change places: “.+” points at places of others"):
+        moved(*options)
+
+
+def test_where_only_one_option_can_move_there_is_no_other_order():
+    with pytest.raises(QuestionError, match="Fewer than two options can change places"):
+        moved("Iron", "None of the above")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("Iron", "Vitamins A and D", "B and K", "Both", "None"),
+        ("A and B", "A and C", "B only", "A, B and C"),
+        ("1 and 2", "2 to 3", "Type A and B", "above the joint"),
+    ],
+)
+def test_letters_and_words_that_point_at_no_option_let_it_move(options):
+    assert len(moved(*options).orders) == len(options)

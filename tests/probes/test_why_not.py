@@ -110,6 +110,19 @@ def test_one_option_defended_like_the_choice_is_told_apart_from_all():
     assert found.sentences[-1].endswith("it says nearly the same, so it defends neither.")
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("It is contraindicated", "It is not contraindicated"), ("It is given as 2 mg", "It is given as 20 mg"),
+     ("It explains the count", "It doesn't explain the count")],
+)  # fmt: skip
+def test_texts_that_a_negation_or_a_number_sets_apart_are_not_alike(one, other):
+    rest = ", for this is what all the books that deal with the matter have told their readers for many years now."
+    found = why_not(Scorer((one + rest, f"{other}{rest}", f"{one}{rest}")), CASE, option=1)
+    assert found.likeness[1] > 0.8
+    assert (found.alike, found.defends_all_alike) == ((True, False, True), False)
+    assert found.sentences[-1].endswith("That they differ makes neither of them true.")
+
+
 def test_where_nothing_was_written_nothing_is_compared():
     found = why_not(Scorer(("The spleen.", "", "")), CASE, option=1)
     assert found.sentences[-1] == "For some options the model wrote nothing, so its defences can't be compared."

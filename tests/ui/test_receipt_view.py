@@ -1,3 +1,4 @@
+import math
 import re
 from dataclasses import replace
 
@@ -42,14 +43,15 @@ def test_the_page_needs_nothing_but_itself():
 
 def test_the_page_holds_everything_a_receipt_holds():
     receipt = replace(
-        RECEIPT, question=Question("Which?", ("one", "two"), 1), explanation=Explanation("So.", cut=True),
+        RECEIPT, question=Question("Which?", ("one", "two"), 1, subject="ENT"),
+        explanation=Explanation("So.", cut=True),
         made=Made("nano", "rev9860", "quick-1", "e281", "cpu", "2 cores", "float32", {"torch": "2.13"}), date="today",
         probes={"Would it hold?": ("It holds.",)},
     )  # fmt: skip
     text = Tree(receipt_view.page(receipt)).text
-    for wanted in ("Which?", "A) one (chosen)", "B) two (key)", "95 %", "-0.1000", "So.", "cut at the length limit",
-                   "Would it hold?", "It holds.", "nano", "rev9860", "quick-1", "e281", "cpu (2 cores)", "float32",
-                   "2.13", "today", "Not medical advice"):  # fmt: skip
+    for wanted in ("Which?", "Subject: ENT", "A) one (chosen)", "B) two (key)", "95 %", "-0.1000", "So.",
+                   "cut at the length limit", "Would it hold?", "It holds.", "nano", "rev9860", "quick-1", "e281",
+                   "cpu (2 cores)", "float32", "2.13", "today", "Not medical advice"):  # fmt: skip
         assert wanted in text, wanted
     alone = replace(receipt, probes={}, made=replace(receipt.made, adapter=None, adapter_sha256=None))
     text = Tree(receipt_view.page(alone)).text
@@ -96,3 +98,10 @@ def test_a_check_says_in_words_and_by_a_sign_whether_the_answer_came_out_again()
     assert re.search('mq-doubt">⚠ The base model is another revision', other)
     differs = receipt_view.checked(replace(result(), explanation=Explanation("No.", ended=True)))
     assert "✗ The answer does not come out the same." in Tree(differs).text
+
+
+def test_a_share_that_falls_just_short_is_not_shown_as_what_was_asked_for_alone():
+    question = Question("Which?", ("one", "two"))
+    short = replace(PLAIN, question=question, log_probabilities=(math.log(0.5997), math.log(0.4003)))
+    text = Tree(receipt_view.page(replace(short, said=replace(SAID, not_sure_below=0.6)))).text
+    assert "so none is named. The likeliest has 59.9 %." in text

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from html import escape
 
 from medqa.probes.cutting import ASKED, Cut
-from medqa.probes.findings import SLIGHT, Findings, signed
+from medqa.probes.findings import SLIGHT, Findings, by_size, signed
 from medqa.question import LETTERS, Answer, percent_text
 from medqa.ui.probe_views import said
 from medqa.ui.views import bar, note
@@ -70,11 +70,6 @@ def ranked(cut: Cut, influences: Sequence[float], towards: str, away: str, remar
         first += f"<details><summary>{more} more</summary>{later}</details>"
     slight = len(influences) - len(rows)
     return first + (note(f"Hardly any influence (below {SLIGHT}): {slight} of {len(influences)}.") if slight else "")
-
-
-def by_size(influences: Sequence[float]) -> list[int]:
-    """The findings that move the score noticeably, the strongest first."""
-    return sorted((i for i, x in enumerate(influences) if abs(x) >= SLIGHT), key=lambda i: -abs(influences[i]))
 
 
 def _without_each(result: Findings) -> list[str]:

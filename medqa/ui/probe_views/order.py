@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
 from medqa.probes.order import Order
@@ -28,20 +27,20 @@ def _row(result: Order, i: int) -> str:
 
 
 def _places(result: Order) -> str:
-    """A column for each place, the tallest one full; a dashed line at an even share."""
-    shares = result.by_position
-    told = ", ".join(f"{LETTERS[place]} {percent_text(share)}" for place, share in enumerate(shares))
-    columns = "".join(_column(shares, place, place == result.preferred_place) for place in range(len(shares)))
+    """A column for each place that options moved to, the tallest one full; a dashed line at an even share."""
+    shares = {place: result.by_position[place] for place in result.moved}
+    told = ", ".join(f"{LETTERS[place]} {percent_text(share)}" for place, share in shares.items())
+    columns = "".join(_column(result, place, max(shares.values())) for place in shares)
     return (
         f'<figure class="mq-places" role="img" aria-label="What each place got: {escape(told)}"><figcaption>'
         f"What each place in the list got, whatever stood there (dashed: an even share)</figcaption>{columns}</figure>"
     )
 
 
-def _column(shares: Sequence[float], place: int, preferred: bool) -> str:
-    full, even, share = max(shares), 1 / len(shares), shares[place]
+def _column(result: Order, place: int, full: float) -> str:
+    share, even = result.by_position[place], result.even_share
     drawn = f'<span class="fill" style="height:{100 * share / full:.0f}%"></span>'
     line = f'<span class="even" style="bottom:{100 * even / full:.0f}%"></span>'
-    style = "place preferred" if preferred else "place"
+    style = "place preferred" if place == result.preferred_place else "place"
     label = f"{LETTERS[place]}<br>{percent_text(share)}"
     return f'<span class="{style}"><span class="box">{drawn}{line}</span>{label}</span>'
