@@ -2,7 +2,7 @@
 
 A question
     question.py       Question, Answer, Explanation: the values every stage passes on
-    paste.py          a pasted text to a Question
+    paste.py          a pasted text to a Question: pasted_options.py finds its options, pasted_key.py key and explanation
     prompt.py         a Question to chat messages, to option tokens, to a training example: the only template
     words.py          the words of a text, as questions are compared by them
     datasets/         one file per data set: rows to Questions, with fixed splits
@@ -21,7 +21,7 @@ Answering it
     training_rows.py  the rows an adapter was trained on, with an index of their words
 
 What to think of the answer
-    scope.py          when it is a guess, in words
+    scope.py          when it is a guess, in words; exception_asked.py whether the exception is asked for
     trust.py          how often an adapter was right when as sure as now; said.py is what a card says of both
     probes/           what it hangs on, one file each
     evaluate.py       accuracy, interval, by subject, calibration
@@ -38,11 +38,12 @@ A run
     export.py         a run as one JSON or as a TensorBoard log
 
 Used by people
-    settings.py       folders and limits, from the environment; folders.py leaves folders out of what people are told
+    settings.py       folders and limits, from the environment; folders.py leaves folders out of what people are told,
+                      errors.py is the root of what they are told
     ui/               the page; the only folder that imports gradio
     commands.py       the command line (python -m medqa): run_commands.py, answer_commands.py, probe_command.py and
                       receipt_commands.py are its parts, command_line.py what they share
 
-Imports go down only: ui and commands, then probes and evaluate and adapters, then engine, model, device; and launch,
-then runs.
+Imports go down only: ui and commands, then scope, probes and evaluate and adapters, then engine, model, device; and
+launch, then runs.
 """
