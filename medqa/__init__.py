@@ -2,7 +2,7 @@
 
 A question
     question.py       Question, Answer, Explanation: the values every stage passes on
-    paste.py          a pasted text to a Question: pasted_options.py finds its options, pasted_key.py key and explanation
+    paste.py          a pasted text to a Question; pasted_options.py finds options, pasted_key.py key and explanation
     prompt.py         a Question to chat messages, to option tokens, to a training example: the only template
     words.py          the words of a text, as questions are compared by them
     datasets/         one file per data set: rows to Questions, with fixed splits
