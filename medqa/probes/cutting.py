@@ -56,6 +56,16 @@ class Cut:
     def asked(self) -> str:
         return "".join(piece.text + piece.after for piece in self.pieces if piece.kind == ASKED).strip()
 
+    @property
+    def asks(self) -> Span:
+        """Where in the stem that stands."""
+        start = len(self.before)
+        for piece in self.pieces:
+            if piece.kind == ASKED:
+                return start, start + len(piece.text)
+            start += len(piece.text) + len(piece.after)
+        return start, start
+
     def numbered(self) -> Iterator[tuple[Piece, int | None]]:
         """Each piece with its number as a finding; None for a lead and for what is asked."""
         number = 0

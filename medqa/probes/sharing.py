@@ -52,7 +52,7 @@ _NAMES = (
     r"|palsy|palsies|(?:weight|hair|hearing|vision|visual|field|memory|bone) (?:loss|gain)|sore throat|striae|acne"
     r"|loss of (?:appetite|consciousness)|shortness of breath|difficulty \w+ing|hirsutism|anorexia|exophthalmos)"
 )
-_OWN_NAME = re.compile(rf"(?:[\w’'/-]+ ){{0,4}}?{_NAMES}(?![\w-])(?! \w+(?<!ing)$)", re.I)
+OWN_NAME = re.compile(rf"(?:[\w’'/-]+ ){{0,4}}?{_NAMES}(?![\w-])(?! \w+(?<!ing)$)", re.I)
 _FINDING_BEFORE = re.compile(rf"(?:{_NAMES}|abdomen|skin|liver|spleen|knee|joint|profile)\s+$", re.I)
 _MEASURED = re.compile(
     r"(?:[\w,’'()+/-]+ ){0,6}?(?:(?:of|is|was|at|to)\s+)?(?<![\w.-])\d[\d,.]*(?:[/–-]\d+)?\s?"
@@ -104,6 +104,6 @@ def _alone(head: re.Match, last: str, glue: str, item: str) -> bool:
     before, after = head.string[: head.start()], head.string[head.end() :].lstrip()
     if _HALF.search(last) or not _FINDING_BEFORE.search(before):
         return False
-    own = _OWN_NAME.match(item) or _CHANGED.match(item)
+    own = OWN_NAME.match(item) or _CHANGED.match(item)
     # "pain in a hip, a knee"
     return bool(own or (_A.match(item) and not _A.match(after)))

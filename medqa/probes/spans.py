@@ -97,6 +97,42 @@ _RELATIVE = re.compile(
     r"such as|especially|except|besides|other than|apart from|aside from)\b"
 )
 _ONE_ADJECTIVE = re.compile(r"(?:^|\s)(?:an?|the|his|her|their|some|this)\s+[\w-]+$", re.I)
+ADJECTIVE = (
+    r"(?:(?:\w+ly|very|well)\s+)*(?:\w+(?:ous|ical|inal|oral|ular|less|like|ish|able|ible"
+    r"|(?<!contracept)(?<!laxat)ive)|[\w.]+-(?:\w+(?:ed|ing)|like|sided|grade|cm|mm|shaped)|new|old|mild|moderate"
+    r"|severe|sharp|dull|diffuse|acute|chronic|sudden|slow|rapid|deep|soft|firm|hard|smooth|rough|(?:non-?)?tender"
+    r"|red|pink|white|yellow|brown|black|blue|green|gr[ae]y|dark|pale|bright|clear|large|small|thick|thin|long|short"
+    r"|flat|round|oval|warm|hot|cool|cold|dry|moist|loose|itchy|scaly|watery|bloody|bony|greasy|silvery|waxy|shiny"
+    r"|cloudy|frothy|loud|harsh|coarse|fine|blowing|aching|burning|throbbing|stabbing|cramping|crampy|worsening"
+    r"|radiating|squeezing|gnawing|tearing|crushing|shooting|pounding|cavitating|scaling|pulsatile|painful|swollen"
+    r"|enlarged|dilated|blurred|slurred|raised|localized|generalized|(?:ir)?regular|single|multiple|numerous"
+    r"|solitary|discrete|(?:im)?mobile|fixed|bilateral|unilateral|recurrent|intermittent|persistent|frequent"
+    r"|prominent|constant|purulent|focal|systolic|diastolic|axillary|cervical|mediastinal|supraclavicular|hilar"
+    r"|temporal|occipital|parietal|frontal|lateral|medial|proximal|distal|anterior|posterior|left|right|upper|lower"
+    r"|motor|sensory|cranial|nasal|basal|episodic|pruritic|hemorrhagic|cystic)"
+)
+_ADJECTIVES = rf"{ADJECTIVE}(?:(?:,?\s+and|,)?\s+{ADJECTIVE})*"
+# "has had diffuse", "a slightly tender": of something that is still to come.
+_DESCRIBES = re.compile(
+    r"\b(?:an?|the|his|her|their|some|this|these|any|no|with|of|for|without|there (?:is|are|was|were)|(?:has|have"
+    r"|had)(?: had| also)?|show(?:s|ed)?|reveal(?:s|ed)?|demonstrate[sd]?|report(?:s|ed)?|develop(?:s|ed)"
+    r"|experience[sd]?|notice[sd]|note[sd]|describe[sd])\s+"
+    rf"{_ADJECTIVES}$",
+    re.I,
+)
+_DESCRIBES_ALONE = re.compile(_ADJECTIVES, re.I)
+_OTHER_THING = re.compile(
+    rf"(?:an?|the|his|her|no|not|with|without|in|on|at|to|and|or|but|which|who|that)\b|{BEGINS_CLAUSE}", re.I
+)
+# A thing that adjectives may belong to: more than one word.
+_THING = re.compile(
+    rf"(?:{ADJECTIVE},?\s+(?:and\s+)?)*[\w’'-]+ (?!(?:and|or|but|to|in|of|on|for|by|with|at|from)\b)[\w’'-]+", re.I
+)
+_LONE = r"(?:however|therefore|moreover|furthermore|additionally|nevertheless|otherwise|instead|meanwhile|thus|also)"
+_IS_LONE = re.compile(rf"(?:^|,\s+){_LONE}$", re.I)
+_LONE_NEXT = re.compile(rf"{_LONE},\s+(?!{_STATES})", re.I)
+# In characters; longer ones are hardly adjectives only.
+_LONGEST_DESCRIPTION = 100
 _ANY_VERB = re.compile(rf"\b(?:{VERB}|\w{{3,}}ed)\b(?!-)", re.I)
 _INTRODUCES = re.compile(
     r"(?:on|in|at|upon|during|after|since|for|over|about|by|however|additionally|furthermore|moreover|otherwise|"
@@ -124,6 +160,8 @@ def clauses(stem: str, sentence: Sentence) -> list[Span]:
         if any(opens < found.start() < closes for opens, closes in enclosed):
             continue
         plain = found[0].strip() == ","
+        if _describe(before, after, plain):
+            continue
         if plain and not asks and _RELATIVE.match(after):
             relative = True
         elif not plain or not (relative or _belongs_together(before, after, start == 0, text)):
@@ -149,11 +187,29 @@ def _belongs_together(before: str, after: str, opens: bool, text: str) -> bool:
     """Whether a comma without "and" parts no two findings."""
     if opens and _INTRODUCES.match(before) and len(before.split()) <= _INTRODUCTION_WORDS:
         return True
+    if _IS_LONE.search(before) or _LONE_NEXT.match(after) or re.fullmatch(r"\w+ly", before):
+        return True
     # "blood pressure, 128/75 mmHg"
     if after[:1].isdigit() and not re.search(r"\d", before):
         return True
     lone = text.count(", ") == 1 and len(after.split()) == 2  # "long, slender fingers"
-    return bool(lone or _ONE_ADJECTIVE.search(before) or _YEAR.match(after))
+    described = (lone or _ONE_ADJECTIVE.search(before)) and not re.match(r"(?:no|with|without)\b", after)
+    return bool(described or _YEAR.match(after))
+
+
+def _describe(before: str, after: str, plain: bool) -> bool:
+    """Whether only adjectives stand before the comma, and what they belong to after it."""
+    after = after[:_LONGEST_DESCRIPTION]
+    if _OTHER_THING.match(after):
+        return False
+    if _DESCRIBES.search(before[-_LONGEST_DESCRIPTION:]):
+        if not plain:  # "axillary, mediastinal, and cervical nodes"
+            return bool(re.match(rf"{ADJECTIVE} \w", after, re.I))
+        # "burning, itching" are two things, "burning, substernal pain" is one.
+        return not before.endswith("ing") or bool(_THING.match(after))
+    short = plain and len(before) < _LONGEST_DESCRIPTION
+    alone = short and _DESCRIBES_ALONE.fullmatch(before) and _THING.match(after)
+    return bool(alone and not STATES.match(after))
 
 
 def _last_two(text: str, glues: list[Span]) -> list[Span]:

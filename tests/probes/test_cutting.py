@@ -70,6 +70,38 @@ def test_abbreviations_numbers_quotations_and_lists_are_cut_where_a_reader_would
     assert list(cut(stem).findings) == findings
 
 
+@pytest.mark.parametrize(
+    ("sentence", "findings"),
+    [
+        ("She has had diffuse, aching pain for a year, but it is worse now",
+         ["She has had diffuse, aching pain for a year", "it is worse now"]),
+        ("Examination shows a slightly tender, firm, 1-cm mass", None),
+        ("After surgery, a 66-year-old man has new, intermittent pain of the hip", None),
+        ("It shows axillary, mediastinal, and cervical nodes", None),
+        ("It shows massively enlarged axillary, mediastinal, and cervical nodes", None),
+        ("A soft, cystic mass is felt", None),
+        ("He presents with severe, crushing chest pain, and sweating", ["severe, crushing chest pain", "sweating"]),
+        ("He has fever, dry, hacking cough, and a rash", ["fever", "dry, hacking cough", "a rash"]),
+        ("The knee is warm, swollen, and tender", ["warm", "swollen", "tender"]),
+        ("He has burning, itching, and pain", ["burning", "itching", "pain"]),
+        ("His skin is warm and dry, with no rash", ["His skin is warm and dry", "with no rash"]),
+        ("The pain, however, is worse", None),
+        ("He took aspirin; however, the pain is worse", ["He took aspirin", "however, the pain is worse"]),
+        ("Unfortunately, he is worse", None),
+    ],
+)  # fmt: skip
+def test_adjectives_stay_with_their_noun_and_however_is_no_finding(sentence, findings):
+    assert list(cut(f"{sentence}. Why?").findings) == (findings or [sentence])
+
+
+def test_where_the_stem_asks_is_told():
+    for stem in (VIGNETTE, "Which vitamin cures scurvy?", " Why? (He smokes.)"):
+        made = cut(stem)
+        assert made.asked.startswith(stem[slice(*made.asks)])
+        assert stem[: made.asks[0]] == together(made)[: made.asks[0]]
+        assert made.asks[1] - made.asks[0] >= len("Why")
+
+
 def test_a_finding_left_out_leaves_a_sentence_with_clean_spacing():
     assert left(VIGNETTE, "fever").startswith(
         "A 45-year-old man presents with chills, and a 3-day history of cough. He"

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from medqa.probes.edits import CannotEdit, age, drugs, negation, patient, pregnancy, sex
+from medqa.probes.edits import CannotEdit, age, drugs, patient, pregnancy, sex
 
 WOMAN = "A 28-year-old woman comes to the physician because of headache. She takes no drugs. What is the diagnosis?"
 
@@ -72,11 +72,39 @@ def test_ages_of_others_and_of_the_past_stay():
         ("A 4-year-old child has fever.", 20, "“child” would not fit an age of 24"),
         ("A 45-year-old man has had diabetes for 30 years.", -20, "“for 30 years” would not fit an age of 25"),
         ("A 25-year-old man works as a nurse.", -20, "“works as” would not fit an age of 5"),
+        ("A 12-year-old boy sees his pediatrician.", 10, "“pediatrician” would not fit an age of 22"),
+        ("A 14-year-old girl comes for a well-child visit.", 10, "“well-child” would not fit an age of 24"),
+        ("A 15-year-old boy has pain at school.", 10, "“at school” would not fit an age of 25"),
+        ("A 4-year-old boy in diapers has fever.", 10, "“diapers” would not fit an age of 14"),
+        ("A 15-year-old girl has fever. She is in Tanner stage 4.", 10, "“Tanner” would not fit an age of 25"),
+        ("A 24-year-old male graduate student has fever.", -10, "“graduate student” would not fit an age of 14"),
+        ("A 22-year-old G1 at 29 weeks has fever.", -10, "“G1” would not fit an age of 12"),
+        ("A 20-year-old woman has a positive pregnancy test.", -10, "“pregnancy test” would not fit an age of 10"),
+        ("A 45-year-old woman has an IUD.", 10, "“IUD” would not fit an age of 55"),
+        ("A 26-year-old woman gave birth at ages 15 and 17.", -10, "“at ages 15 and 17” would not fit an age of 16"),
+        ("A 26-year-old had gout at the age of 12 and 25.", -10, "“at the age of 12 and 25” would not fit"),
+        ("A 42-year-old man had a clot at the age of 27. He has bled for 10 years.", -10, "“for 10 years” would not"),
+        ("A 40-year-old man has smoked for 25 years.", -10, "“for 25 years” would not fit an age of 30"),
+        ("A male newborn is delivered to a 39-year-old woman.", 10, "No age was found"),
+        ("Children (mean age: 12 years) are compared.", 10, "No age was found"),
     ],
 )
 def test_an_age_that_is_unclear_or_would_not_fit_is_refused(stem, years, reason):
     with pytest.raises(CannotEdit, match=re.escape(reason)):
         age.aged(stem, years)
+
+
+@pytest.mark.parametrize(
+    ("stem", "years"),
+    [
+        ("A 45-year-old man played football in high school.", 10),
+        ("A 45-year-old man's father had gout at the age of 44.", -10),
+        ("A 45-year-old high school teacher coughs.", 10),
+        ("A 45-year-old man has had hay fever for 20 years. He moved here at the age of 30.", -10),
+    ],
+)
+def test_what_was_true_long_ago_or_of_a_relative_hinders_no_age(stem, years):
+    assert str(45 + years) in age.aged(stem, years).stem
 
 
 # Sex
@@ -208,11 +236,61 @@ def test_a_noun_of_the_old_sex_that_may_be_the_patient_is_not_left_standing():
         ("G2P1 delivers a boy", "G2P1"),
         ("man with Klinefelter syndrome", "Klinefelter"),
         ("man takes tamsulosin", "tamsulosin"),
+        ("man cannot get an erection", "erection"),
+        ("man complains of impotence", "impotence"),
+        ("woman is eclamptic", "eclamptic"),
+        ("woman has PPH", "PPH"),
+        ("woman is on her second postnatal day", "postnatal"),
+        ("woman has a bilateral tubal block", "tubal block"),
+        ("woman has a submucosal fibroid", "fibroid"),
+        ("woman underwent myomectomy", "myomectomy"),
+        ("woman has PCOD", "PCOD"),
+        ("woman has cervical cancer", "cervical cancer"),
+        ("woman has cervical motion tenderness", "cervical motion"),
+        ("woman has a β-hCG of 900 IU/L", "β-hCG"),
+        ("woman has a transvaginal ultrasound", "transvaginal"),
+        ("woman whose mother says that she has amenorrhea", "amenorrhea"),
+        ("woman is a mother of two", "mother of two"),
+        ("man comes with his wife, who is pregnant", "pregnant"),
     ],
 )
 def test_what_only_one_sex_has_is_not_given_to_the_other(told, word):
     with pytest.raises(CannotEdit, match=f"“{word}” is said of a "):
         sex.other_sex(f"A 38-year-old {told}.")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "man has a β-hCG of 900 IU/L",  # of a tumour
+        "woman has cervical lymphadenopathy",
+        "woman has periods of rest and other periods",
+        "woman loses her balance",
+        "woman uses condoms for contraception",
+        "woman is well. Her mother died of ovarian cancer",
+        "man is well. His father has prostate cancer",
+    ],
+)
+def test_what_either_sex_or_a_relative_may_have_is_kept(told):
+    assert sex.other_sex(f"A 38-year-old {told}.")
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "The surgeon asked the intern to close, but he could not do it.",
+        "A researcher compares two groups of patients. She finds a difference.",
+    ],
+)
+def test_who_is_no_patient_is_not_turned(stem):
+    with pytest.raises(CannotEdit, match="No patient was found"):
+        sex.other_sex(stem)
+
+
+def test_a_newborn_turns_and_those_of_its_birth_do_not():
+    stem = "A male newborn was delivered vaginally by a mid-wife to a 30-year-old G2P1 woman. He cries."
+    turned = "A female newborn was delivered vaginally by a mid-wife to a 30-year-old G2P1 woman. She cries."
+    assert sex.other_sex(stem).stem == turned
 
 
 def test_an_oxygen_delivery_is_no_birth():
@@ -271,149 +349,16 @@ def test_pregnant_stands_where_one_would_write_it(stem, edited):
         ("A 28-year-old woman had a miscarriage last week.", "speaks of “miscarriage”"),
         ("A 28-year-old woman has a ruptured ectopic.", "speaks of “ectopic”"),
         ("A 28-year-old woman, gravida 2, has fever.", "speaks of “gravida”"),
+        ("A 15-year-old girl is short. Menarche has not yet occurred.", "speaks of “Menarche”"),
+        ("A 28-year-old woman has a levonorgestrel IUD.", "speaks of “levonorgestrel”"),
+        ("A 28-year-old woman uses an IUD.", "speaks of “IUD”"),
+        ("A 28-year-old woman has an intrauterine device.", "speaks of “intrauterine”"),
+        ("A 28-year-old woman is not sexually active.", "speaks of “not sexually active”"),
     ],
 )
 def test_who_cannot_be_pregnant_is_refused(stem, reason):
     with pytest.raises(CannotEdit, match=re.escape(reason)):
         pregnancy.pregnant(stem)
-
-
-# Findings in the negative
-
-
-@pytest.mark.parametrize(
-    ("stem", "finding", "edited"),
-    [
-        ("A 4-year-old boy with fever cries.", "with fever", "A 4-year-old boy without fever cries."),
-        ("He has a rash.", "He has a rash", "He has no rash."),
-        ("He has a rash.", "has a rash", "He has no rash."),
-        ("He has a rash.", "rash", "He has no rash."),
-        ("She is febrile.", "is febrile", "She is not febrile."),
-        ("She is febrile and pale.", "She is febrile and pale.", "She is not febrile or pale."),
-        ("There is a systolic murmur.", "There is a systolic murmur", "There is no systolic murmur."),
-        ("On auscultation, there are crackles.", "there are crackles", "On auscultation, there are no crackles."),
-        ("He has fever, chills, and a rash.", "He has fever, chills, and a rash", "He has no fever, chills, or rash."),
-        ("He has fever, chills, and a rash.", "chills", "He has fever and a rash but no chills."),
-        ("A 4-year-old boy with fever and cough.", "cough", "A 4-year-old boy with fever but without cough."),
-        ("She has had cough for 3 days.", "She has had cough for 3 days", "She has had no cough."),
-        ("She has a 9-year history of gout.", "She has a 9-year history of gout", "She has no history of gout."),
-        ("She has been vomiting.", "She has been vomiting", "She has not been vomiting."),
-        ("He takes warfarin.", "takes warfarin", "He does not take warfarin."),
-        ("He appears ill.", "He appears ill", "He does not appear ill."),
-        ("He smokes 1 pack a day.", "He smokes 1 pack a day", "He does not smoke."),
-        ("He has smoked 1 pack daily for 9 years.", "He has smoked 1 pack daily for 9 years", "He has never smoked."),
-        ("Examination shows a goitre.", "Examination shows a goitre", "Examination shows no goitre."),
-        ("He reports chest pain.", "he reports CHEST pain", "He reports no chest pain."),
-        ("He has type 2 diabetes.", "He has type 2 diabetes", "He has no type 2 diabetes."),
-    ],
-)  # fmt: skip
-def test_a_finding_is_put_in_the_negative(stem, finding, edited):
-    assert negation.negated(stem, finding).stem == edited
-
-
-@pytest.mark.parametrize(
-    ("stem", "finding", "reason"),
-    [
-        ("He has fever.", "", "Choose a finding"),
-        ("He has fever.", "cough", "does not stand in the question"),
-        ("He has fever. The fever is high.", "fever", "stands in the question 2 times"),
-        ("He has fever.", "fever " * 70_000, "The finding has 420,000 characters, the question 13. Type fewer words."),
-        ("He has no fever.", "He has no fever", "in the negative already"),
-        ("The abdomen is nontender.", "The abdomen is nontender", "in the negative already"),
-        ("Temperature is 39°C.", "Temperature is 39°C", "gives a number"),
-        ("A 4-year-old boy has fever.", "A 4-year-old boy has fever", "introduces the patient"),
-        ("He presents with fever.", "He presents with fever", "is why the patient comes"),
-        ("He has fever and he is vomiting.", "He has fever and he is vomiting", "more than one thing"),
-        ("He has a rash that itches.", "He has a rash that itches", "more than one thing"),
-        ("The lesion is consistent with a cyst.", "with a cyst", "belongs to the words before it"),
-        ("Which of these is true?", "these is true", "belongs to what is asked"),
-        (
-            "There are enlarged axillary and cervical nodes. He has axillary and cervical pain.",
-            "cervical pain",
-            "longer",
-        ),
-        ("A rash of the arm is seen.", "arm", "not in a form"),
-    ],
-)
-def test_a_finding_without_a_plain_negative_is_refused(stem, finding, reason):
-    with pytest.raises(CannotEdit, match=re.escape(reason)):
-        negation.negated(stem, finding)
-
-
-@pytest.mark.parametrize(
-    ("stem", "finding", "because"),
-    [
-        ("He rarely drinks alcohol.", "He rarely drinks alcohol", "rarely"),
-        ("He rarely drinks alcohol.", "drinks alcohol", "rarely"),
-        ("He has hardly any pain.", "He has hardly any pain", "hardly"),
-        ("He has little appetite.", "He has little appetite", "little"),
-        ("He has a little pain.", "has a little pain", "little"),
-        ("She seldom smokes.", "She seldom smokes", "seldom"),
-        ("She has barely eaten.", "She has barely eaten", "barely"),
-        ("There is scarcely a pulse.", "There is scarcely a pulse", "scarcely"),
-        ("She has few bruises.", "She has few bruises", "few"),
-        ("The reflex is almost absent on one side.", "reflex is almost", "almost"),
-        ("He has lack of energy.", "He has lack of energy", "lack"),
-        ("She lacks insight and has a tremor.", "has a tremor", "lacks"),
-        ("He has failed to thrive.", "He has failed to thrive", "failed"),
-        ("She often feels tired.", "She often feels tired", "often"),
-        ("He occasionally takes aspirin.", "He occasionally takes aspirin", "occasionally"),
-        ("The skin shows several bruises.", "The skin shows several bruises", "several"),
-        ("He does not report fever and chills.", "fever", "not"),
-        ("He never has fever and chills.", "chills", "never"),
-    ],
-)
-def test_what_is_half_a_negative_or_stands_under_one_is_neither_negated_nor_offered(stem, finding, because):
-    with pytest.raises(CannotEdit, match=rf"With “{because}” the negative of “{finding}” would not be plain"):
-        negation.negated(stem, finding)
-    assert negation.findings(stem) == []
-
-
-@pytest.mark.parametrize(
-    "stem",
-    [
-        "He has received erythromycin and topical benzoyl peroxide.",
-        "She has been feeling tender and swollen.",
-        "He has become bed bound and cannot walk.",
-        "She has had fatigue and immediately called her daughter.",
-        "The rash appeared and has progressively gotten worse.",
-        "It shows low erythrocyte lysis and further workup confirms C8 deficiency.",
-        "He has received erythromycin.",
-        "She has offered help, and described the way.",
-    ],
-)
-def test_what_was_done_is_no_thing_to_have_not(stem):
-    for finding in negation.findings(stem):
-        assert not re.search(
-            r"\bno (?:been|\w{3,}ed|cannot|\w+ly|further workup)\b", negation.negated(stem, finding).stem
-        )
-    governed = re.split(r"\b(?:has had|has|shows) ", stem.rstrip("."))[1]
-    for item in (governed, *governed.split(" and ")):
-        with pytest.raises(CannotEdit):
-            negation.negated(stem, item)
-
-
-def test_a_thing_that_begins_like_a_participle_can_be_had_and_not_had():
-    stem = "She has blurred vision and decreased skin turgor."
-    assert negation.negated(stem, "blurred vision").stem == "She has decreased skin turgor but no blurred vision."
-
-
-def test_a_few_days_and_what_another_clause_says_leave_the_negative_plain():
-    lasting = "He has had pain for the past few days"
-    assert negation.negated(f"{lasting}.", lasting).stem == "He has had no pain."
-    stem = "He rarely drinks, but he has a rash."
-    assert negation.findings(stem) == ["he has a rash"]
-    assert negation.negated(stem, "he has a rash").stem == "He rarely drinks, but he has no rash."
-
-
-def test_what_is_offered_can_be_negated_and_neither_the_introduction_nor_the_question_is_offered():
-    stem = (
-        "A 4-year-old boy with fever and cough comes to the physician because of pain for 2 days. He has a rash. "
-        "His temperature is 39°C. An x-ray is performed. He does not smoke. What is the diagnosis?"
-    )
-    offered = negation.findings(stem)
-    assert offered == ["fever", "cough", "He has a rash"]
-    assert len({negation.negated(stem, finding).stem for finding in offered} | {stem}) == 4
 
 
 # Drugs
@@ -439,11 +384,25 @@ def test_brand_names_become_generic_names(stem, edited):
         ("He takes warfarin, and furosemide.", "He takes Coumadin, and Lasix."),
         ("He takes insulin glargine; serum digoxin level is high.", "He takes Lantus; serum digoxin level is high."),
         ("She took acetaminophen, not paracetamol.", "She took Tylenol, not Crocin."),
-        ("She took aspirin.", "She took Ecotrin."),
+        ("She took aspirin and warfarin.", "She took aspirin and Coumadin."),
     ],
 )
 def test_generic_names_become_brand_names(stem, edited):
     assert drugs.to_brand(stem).stem == edited
+
+
+def test_a_brand_of_one_form_only_goes_to_its_generic_name_and_not_back():
+    assert drugs.to_generic("He takes Ecotrin and OxyContin.").stem == "He takes aspirin and oxycodone."
+    with pytest.raises(CannotEdit, match="no generic name of the table that has a brand"):
+        drugs.to_brand("He chews aspirin and takes oxycodone.")
+
+
+@pytest.mark.parametrize("stem", ["Oseltamivir (Tamiflu) is given.", "Tamiflu (oseltamivir) is given."])
+def test_a_drug_that_is_named_both_ways_is_left_as_it_is(stem):
+    for edit in (drugs.to_generic, drugs.to_brand):
+        with pytest.raises(CannotEdit, match="stands beside its other name"):
+            edit(stem)
+    assert drugs.to_generic(f"{stem} He takes Lasix.").stem == f"{stem} He takes furosemide."
 
 
 @pytest.mark.parametrize("edit", [drugs.to_generic, drugs.to_brand])
@@ -456,7 +415,7 @@ def test_a_part_of_a_longer_name_is_no_drug_of_the_table(edit, stem):
 def test_every_brand_of_the_table_goes_to_one_generic_name_and_is_no_generic_name_itself():
     lines = [line for line in drugs.TABLE.read_text().splitlines() if not line.startswith("#")]
     assert len(lines) == len(drugs.brands()) > 60
-    assert all(re.fullmatch(r"[A-Z][A-Za-z]+\t[a-z][a-z -]+\t(US|India)", line) for line in lines)
+    assert all(re.fullmatch(r"[A-Z][A-Za-z]+\t[a-z][a-z -]+\t(US|India)(\t[a-z-]+)?", line) for line in lines)
     generics = {name.casefold() for name in drugs.brands().values()}
     assert not generics & {brand.casefold() for brand in drugs.brands()}
 

@@ -2,9 +2,13 @@
 
 patient.py     who the stem is about: age and sex as written
 age.py         older or younger
+stages.py      what goes with some ages only
 sex.py         the other sex
+bound.py       what goes with one sex only
 pregnancy.py   add "pregnant"
 negation.py    a finding in the negative
+plain.py       which findings have no plain negative
+listed.py      things in a list under one word
 drugs.py       brand names to generic names and back
 """
 

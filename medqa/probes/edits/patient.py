@@ -25,8 +25,10 @@ AGES = [
     re.compile(rf"\bage(?:d|:|d:)?,? {NUMBER}\b(?![/.–-]?\d| (?:to|and|or) \d)(?: {UNIT}\b)?", re.I),
     re.compile(rf"{NUMBER} {UNIT} of age\b", re.I),
 ]
-# "at age 12", "older than 50 years of age": not the patient's age today.
-NOT_TODAY = {"at", "since", "by", "before", "after", "until", "from", "over", "under", "than", "around", "about", "of"}
+# "at age 12", "older than 50 years of age", "mean age: 22 years": not the patient's age today.
+NOT_TODAY = {"at", "since", "by", "before", "after", "until", "from", "over", "under", "than", "around", "about", "of",
+             "mean", "average", "median"}  # fmt: skip
+BORN_TO = re.compile(r"\b(?:born|delivered)\b(?:[^.]|\.\d)*\b(?:to|by) an? (?:[\w-]+,? )*$", re.I)
 # Between the age and the noun stand describing words; past one of these another person may be meant.
 ENDS_INTRODUCTION = (
     r"(?:is|was|has|had|who|whose|comes|came|presents|presented|brought|brings|with|by|visits|and her|and his)"
@@ -72,6 +74,9 @@ def _mentions(pattern: re.Pattern, stem: str) -> list[Age]:
         before = re.search(r"(\w+)\W*$", stem[max(0, match.start() - 40) : match.start()])
         if before and before[1].casefold() in NOT_TODAY:
             continue
+        # "A newborn is delivered to a 39-year-old woman": hers.
+        if BORN_TO.search(stem, max(0, match.start() - 200), match.start()):
+            continue
         unit = (match.groupdict().get("unit") or "year").casefold()
         unit = {"yr": "year", "mo": "month", "wk": "week"}.get(unit, unit)
         found.append(
@@ -87,7 +92,7 @@ def noun(stem: str) -> Noun | None:
     try:
         age = ages(stem)[0]
     except CannotEdit:
-        first = re.match(rf"(?:(?!{ENDS_INTRODUCTION}\b)[\w'’/,-]+ ){{1,6}}?({NOUN})\b", stem, re.I)
+        first = re.match(rf"(?:(?!{ENDS_INTRODUCTION}\b)(?:[\w'’/,-]+|\([\w. -]+\),?) ){{1,6}}?({NOUN})\b", stem, re.I)
         return Noun(first[1], *first.span(1)) if first else None
     after = re.match(rf"[ ,]+(?:(?!{ENDS_INTRODUCTION}\b)[\w'’/-]+[ ,]+){{0,7}}?({NOUN})\b", stem[age.over :], re.I)
     if after:
@@ -104,6 +109,8 @@ def sex(stem: str) -> str:
     titled = re.search(r"\b(Mr|Mrs|Ms|Miss)\.? [A-Z]", stem)
     if titled:
         return "male" if titled[1] == "Mr" else "female"
+    if not _speaks_of_a_patient(stem):
+        raise CannotEdit("No patient was found in the question. Change the text by hand.")
     used = [which for which, words in PRONOUNS.items() if re.search(rf"\b(?:{'|'.join(words)})\b", stem, re.I)]
     if len(used) == 1:
         return used[0]
@@ -114,4 +121,36 @@ def sex(stem: str) -> str:
 
 def sentences(stem: str) -> list[str]:
     """Cut after . ? or ! and a space; the pieces join to the stem."""
-    return re.split(r"(?<=[.?!])(?<!\bMr\.)(?<!\bDr\.)(?<!Mrs\.)(?<!\bMs\.)(?<!\bvs\.)(?=\s)", stem)
+    return re.split(r"(?<=[.?!])(?<!\bMr\.)(?<!\bDr\.)(?<!Mrs\.)(?<!\bMs\.)(?<!\bvs\.)(?<!approx\.)(?=\s)", stem)
+
+
+# A scientist, a surgeon and his intern are "he" and "she" too.
+_PATIENT = (
+    r"patient|child|kid|person|newborn|neonate|infant|baby|toddler|adult|adolescent|teenager|athlete|player|worker"
+    r"|farmer|driver|soldier|jawan|politician|donor|victim|labou?rer|alcoholic|smoker"
+)
+_PROFESSIONAL = (
+    r"\w*scientist|investigator|researcher|physician|doctor|surgeon|resident|intern|colleague|professor|\w+ologist"
+    r"|pharmacist|dentist|student|nurse|clinician|practitioner|author|epidemiologist|\w*biologist|pediatrician"
+    r"|psychiatrist|technician"
+)
+_FIRST_NAMED = re.compile(rf"\b(?:(?P<patient>{_PATIENT})|{_PROFESSIONAL})\b", re.I)
+
+
+def _speaks_of_a_patient(stem: str) -> bool:
+    try:
+        return bool(ages(stem))
+    except CannotEdit:
+        first = _FIRST_NAMED.search(stem)
+        return bool(first and first["patient"])
+
+
+_SAYS = r"(?:he|she|who|says?|said|states?|reports?|notes|noticed|denies|thinks|brings|brought|comes|came|concerned)"
+
+
+def said_of(relatives: str, before: str, near: int = 6) -> bool:
+    """Whether what comes right after `before` is a relative's, named so many words before at most: "her mother died of"
+    what follows, but not "her mother says that she has"."""
+    return bool(
+        re.search(rf"\b(?:{relatives})\b(?:[^\w.;]+(?!{_SAYS}\b)[\w'’/-]+){{0,{near}}}[^\w.;]*$", before[-200:], re.I)
+    )

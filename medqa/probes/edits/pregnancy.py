@@ -11,12 +11,18 @@ YOUNGEST, OLDEST = 15, 49
 ALREADY = r"(?<!not )(?<!become )(?<!becoming )pregnant|primigravida?|multigravida?|weeks?['’]? (?:of )?gestation"
 # Whatever is said of these would contradict the pregnancy or date it.
 SPEAKS_OF_IT = (
-    r"not pregnant|pregnancy test|become pregnant|becoming pregnant|conceive|\w*fertil\w+|\w*menopaus\w*|hysterectomy"
-    r"|post-?partum|menses|menstrua\w*|amenorrh\w*|pregnancy|breast-?feeding"
-    r"|oophorectom\w*|salpingectom\w*|tubal ligation|tubes tied|sterili[sz]\w+|(?:uterus|womb|ovaries) (?:\w+ )?removed"
-    r"|removal of (?:her |the |both )?(?:uterus|womb|ovaries)|miscarr\w*|abortions?|ectopic|gravida|G\d ?P\d\w*|para \d"
+    r"not pregnant|pregnancy test|become pregnant|becoming pregnant|conceive|\w*fertil\w+|\w*menopaus\w*"
+    r"|hysterectomy|post-?partum|menses|menstrua\w*|amenorrh\w*|pregnancy|breast-?feeding|oophorectom\w*"
+    r"|salpingectom\w*|tubal ligation|tubes tied|sterili[sz]\w+|(?:uterus|womb|ovaries) (?:\w+ )?removed"
+    r"|removal of (?:her |the |both )?(?:uterus|womb|ovaries)|miscarr\w*|abortions?|ectopic|gravida|G\d ?P\d\w*"
+    r"|para \d"
     rf"|{patient.DELIVERS}|c(?:a?e)sarean|C-section|in labor|gave birth"
-    r"|placent\w*|fetus|fetal|\w*eclampsia|trimester"
+    r"|placent\w*|fetus|fetal|\w*eclampsia|trimester|menarche|Tanner|prepubert\w*|breast (?:bud|development)\w*"
+    r"|IUC?Ds?|intra-?uterine|contracept\w+|birth control|OCPs?|levonorgestrel|vasectomy|diaphragm for"
+    r"|(?:not|never|un|isn't)(?: been| yet| currently)? ?sexually active|abstinen\w*|virgin|h?CG|\w*hCG\w*|uterus"
+    r"|LMP|last period|missed periods?|irregular periods?|her periods?|ovulat\w*|anovulat\w*|ovarian (?:failure"
+    r"|insufficiency)|Turner\w* syndrome|androgen insensitivity|hormone replacement|lactat(?:ing|ion)|newborn"
+    r"|\w*parous|pelvic exam\w*"
 )
 ORIGIN = r"(?:African[- ]American|(?!An? )[A-Z][a-z]+(?:-[A-Z][a-z]+)?|white|black)"
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
-from medqa.probes.edits import CannotEdit, Edited, patient
+from medqa.probes.edits import CannotEdit, Edited, bound, patient
+from medqa.probes.edits.bound import RELATIVES
 
 NOUNS = {"man": "woman", "boy": "girl", "male": "female", "gentleman": "lady"}
 OTHER_NOUN = NOUNS | {female: male for male, female in NOUNS.items()}
 SPOUSES = {"husband": "wife", "boyfriend": "girlfriend", "fiancé": "fiancée"}
 OTHER_SPOUSE = SPOUSES | {female: male for male, female in SPOUSES.items()}
+# A mid-wife, a house-wife.
+NO_SPOUSE = re.compile(r"(?:mid|house)[- ]$", re.I)
 OCCUPATIONS = {
     "businessman": "businesswoman", "policeman": "policewoman", "salesman": "saleswoman", "fireman": "firewoman",
     "waiter": "waitress", "widower": "widow", "actor": "actress",
@@ -19,30 +22,7 @@ OTHER_OCCUPATION = OCCUPATIONS | {female: male for male, female in OCCUPATIONS.i
 OTHER_CHILD = {"son": "daughter", "daughter": "son"}
 FEMALE_PRONOUN = {"he": "she", "him": "her", "himself": "herself"}
 MALE_PRONOUN = {female: male for male, female in FEMALE_PRONOUN.items() if female != "her"} | {"hers": "his"}
-RELATIVES = {
-    "male": r"(?:step|grand|god)?(?:father|son)|dad|brother|uncle|nephew|husband|boyfriend",
-    "female": r"(?:step|grand|god)?(?:mother|daughter)|mom|sister|aunt|niece|wife|girlfriend",
-}
 ANY_RELATIVE = rf"(?:{RELATIVES['male']}|{RELATIVES['female']}|parents|siblings|family|children|child)"
-BOUND = {
-    "male": r"prostat\w*|penis|penile|test[ie]s|testic\w+|scrot\w+|erectile|ejaculat\w*|semen|sperm\w*|epididym\w*"
-    r"|circumcis\w*|foreskin|glans|vasectomy|cryptorchid\w*|hydrocele|varicocele|urologic\w* history|Klinefelter\w*"
-    r"|gyn(?:a?e)comastia|BPH|PSA|hypospadias|phimosis|priapism|balanitis|orchi\w+|tamsulosin|finasteride",
-    "female": r"menstru\w*|menses|menarche|\w*menopaus\w*|\w*menorrh\w*|ovar(?:y|ies|ian)|uter(?:us|ine)"
-    r"|vagin\w*(?! (?:delivery|birth))"
-    r"|vulv\w*|labia\w*|hysterectomy|Pap|postpartum|cervix|gyn\w*ecolog\w*|obstetric\w*|endometri\w*|adnexa\w*"
-    r"|mammogra\w*|\w*parous|miscarriages?|tampons?|\w*gravida?|G\d ?P\d\w*|contraceptives?|housewife"
-    r"|(?<!her )periods|intra-?uterine|IUDs?|abortions?|salping\w*|oophor\w*|tub(?:al|es) (?:ligation|tied|pregnancy)"
-    r"|fallopian|ectopic pregnancy|Turner\w* syndrome|dilation and curettage",
-}
-# In a child's history these are the mother's.
-OF_MOTHERS = (
-    r"pregnan\w*|prenatal\w*|antenatal\w*|gestation\w*|trimester|breast-?fe\w+|lactating|cesarean"
-    rf"|vaginal (?:delivery|birth)|{patient.DELIVERS}"
-    r"|g(?:ave|iv\w+) birth|in labor|C-section|\w*eclampsia|HELLP|placent\w*|fetus|fetal|ruptured ectopic|para \d"
-)
-CHILD = 10
-OBSTETRIC = r"(?:primi|multi)?gravida?|G\d ?P\d\w*|para \d|in labor"
 # "Examination shows a thin man" is the patient; "greeted by a man" may be another.
 SEEN = re.compile(
     r"\b(?:is|was|reveals?|revealed|shows?|showed|demonstrates?|demonstrated|notes?|noted|for)(?: \w+ly)? "
@@ -55,22 +35,21 @@ OF_OTHERS = re.compile(
     rf"(?:partners?|coworkers?|cousins?|relatives?|friends?|infertility|pattern|hair|hormones?|sex|{ANY_RELATIVE})\b",
     re.I,
 )
-BORN_TO = re.compile(r"\b(?:born|delivered)\b.*\b(?:to|by) an? (?:[\w-]+,? )*$", re.I)
 # After one of these words, or after none, "her" is "him"; else it is "his", unless one of the verbs stands before it.
 AFTER_HIM = re.compile(
-    r"to|that|for|with|on|in|from|at|and|or|because|by|since|after|before|during|until|when|while|if|about|as|an?|the|not"
-    r"|which|who|is|was|be|up|out|instead|every"
+    r"to|that|for|with|on|in|from|at|and|or|because|by|since|after|before|during|until|when|while|if|about|as|an?"
+    r"|the|not|which|who|is|was|be|up|out|instead|every"
 )
 PERSON_DOES = re.compile(
-    r"saw|see[ns]?|ma[dk]es?|making|lets?|help(?:s|ed)?|finds?|found|watch(?:es|ed)?|hears?|heard|tells?|told|gives?|gave"
-    r"|giving|ask(?:s|ed)?|keeps?|kept|bothers?|caus(?:es?|ed|ing)|wakes?|woke|cost|call(?:s|ed)?"
+    r"saw|see[ns]?|ma[dk]es?|making|lets?|help(?:s|ed)?|finds?|found|watch(?:es|ed)?|hears?|heard|tells?|told|gives?"
+    r"|gave|giving|ask(?:s|ed)?|keeps?|kept|bothers?|caus(?:es?|ed|ing)|wakes?|woke|cost|call(?:s|ed)?"
 )
 
 
 def other_sex(stem: str) -> Edited:
     old = patient.sex(stem)
     new = "female" if old == "male" else "male"
-    _refuse_bound(stem, old)
+    bound.refuse(stem, old, spouse_turns=bool(_spouse(stem, old)))
     _refuse_two_of_one_sex(stem, old)
     both = _spouse_turns(stem, old)
     words: dict[str, str] = {}
@@ -96,10 +75,10 @@ def _other(match: re.Match, old: str, both: bool) -> str | None:
     before, after = stem[: match.start()], stem[match.end() :]
     if word in OTHER_NOUN:
         return OTHER_NOUN[word] if patient.SEX_OF[word] == old and _is_patient(stem, match) else None
-    if word in OTHER_SPOUSE:
+    if word in OTHER_SPOUSE and not NO_SPOUSE.search(before):
         return OTHER_SPOUSE[word] if (word in SPOUSES) != (old == "male") else None
     if word in OTHER_CHILD:
-        of_parents = re.search(r"\b(?:her|his|their|the|this) $", before, re.I) and _is_child(stem)
+        of_parents = re.search(r"\b(?:her|his|their|the|this) $", before, re.I) and bound.is_child(stem)
         return OTHER_CHILD[word] if of_parents and (word == "son") == (old == "male") else None
     if word in OTHER_OCCUPATION:
         return OTHER_OCCUPATION[word] if (word in OCCUPATIONS) == (old == "male") else None
@@ -107,7 +86,7 @@ def _other(match: re.Match, old: str, both: bool) -> str | None:
         return ({"mr": "Mrs"} if old == "male" else {"mrs": "Mr", "ms": "Mr", "miss": "Mr"}).get(word)
     if word in patient.PRONOUNS["male"] and (old == "male" or both):
         if word == "his":
-            return "her" if re.match(r"[ -]\w", after) else "hers"
+            return "her" if re.match(r"[\s-]\w", after) else "hers"
         return FEMALE_PRONOUN[word]
     if word in patient.PRONOUNS["female"] and (old == "female" or both):
         return _his_or_him(before, after) if word == "her" else MALE_PRONOUN[word]
@@ -135,12 +114,20 @@ def _his_or_him(before: str, after: str) -> str:
     return "his"
 
 
+def _spouses(old: str) -> tuple[str, ...]:
+    return tuple(SPOUSES.values() if old == "male" else SPOUSES)
+
+
+def _spouse(stem: str, old: str) -> re.Match | None:
+    return re.search(rf"\b(?<!mid-)(?<!house-)(?:{'|'.join(_spouses(old))})\b", stem, re.I)
+
+
 def _spouse_turns(stem: str, old: str) -> bool:
     """Whether a wife becomes a husband and her pronouns with her. Raises CannotEdit when they may be another's."""
-    theirs = "female" if old == "male" else "male"
-    spouses = SPOUSES.values() if old == "male" else SPOUSES
-    if not re.search(rf"\b(?:{'|'.join(spouses)})\b", stem, re.I):
+    if not _spouse(stem, old):
         return False
+    theirs = "female" if old == "male" else "male"
+    spouses = _spouses(old)
     pronouns = re.search(rf"\b(?:{'|'.join(patient.PRONOUNS[theirs])})\b", stem, re.I)
     others = [word for word in re.findall(rf"\b(?:{RELATIVES[theirs]})\b", stem, re.I) if word not in spouses]
     if pronouns and others:
@@ -150,28 +137,17 @@ def _spouse_turns(stem: str, old: str) -> bool:
     return bool(pronouns)
 
 
-def _refuse_bound(stem: str, old: str) -> None:
-    """What only one sex has would make the edited question contradict itself; a relative's may stay."""
-    bound = BOUND[old]
-    if not _is_child(stem):
-        # "A 35-year-old G2P1 delivers a boy": the boy is not the patient.
-        bound += f"|{OF_MOTHERS}" if old == "female" else f"|{OBSTETRIC}"
-    for sentence in patient.sentences(stem):
-        found = re.search(rf"\b(?:{bound})\b", sentence, re.I)
-        if found and not re.search(rf"\b(?:{RELATIVES[old]})\b", sentence[: found.start()], re.I):
-            kind = "man" if old == "male" and not re.fullmatch(OBSTETRIC, found[0], re.I) else "woman"
-            raise CannotEdit(
-                f"“{found[0]}” is said of a {kind}; the other sex would contradict it. Change the text by hand."
-            )
-
-
 def _refuse_left(edited: str, old: str) -> None:
     """A noun of the old sex that is nobody else's would make two people of the patient."""
     nouns = "|".join(word for word, sex in patient.SEX_OF.items() if sex == old)
     for sentence in patient.sentences(edited):
         for noun in re.finditer(rf"\b(?:{nouns})\b", sentence, re.I):
             before, after = sentence[: noun.start()], sentence[noun.end() :]
-            if OF_OTHERS.match(after) or BORN_TO.search(before) or re.search(rf"\b{ANY_RELATIVE}\b", before, re.I):
+            if (
+                OF_OTHERS.match(after)
+                or patient.BORN_TO.search(before)
+                or re.search(rf"\b{ANY_RELATIVE}\b", before, re.I)
+            ):
                 continue
             around = f"{' '.join(before.split()[-3:])} {noun[0]}".strip()
             raise CannotEdit(
@@ -179,18 +155,10 @@ def _refuse_left(edited: str, old: str) -> None:
             )
 
 
-def _is_child(stem: str) -> bool:
-    try:
-        age = patient.ages(stem)[0]
-    except CannotEdit:
-        return bool(re.search(r"\b(?:newborn|neonate|infant)\b", stem, re.I))
-    return age.unit != "year" or age.number < CHILD
-
-
 def _refuse_two_of_one_sex(stem: str, old: str) -> None:
     """ "His father said that he …", "… her mother. She …": which of the two is meant is not in the words."""
     pronoun = rf"\b(?:{'|'.join(patient.PRONOUNS[old])})\b(?! (?:[\w-]+ )?{ANY_RELATIVE})"
-    relatives = RELATIVES[old].replace("|son", "").replace("|daughter", "") if _is_child(stem) else RELATIVES[old]
+    relatives = RELATIVES[old].replace("|son", "").replace("|daughter", "") if bound.is_child(stem) else RELATIVES[old]
     other = None
     for sentence in patient.sentences(stem):
         said = other and re.match(rf"\s*(?:{patient.PRONOUNS[old][0]})\b", sentence, re.I)
