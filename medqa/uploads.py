@@ -5,17 +5,23 @@ from __future__ import annotations
 import hashlib
 import shutil
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from medqa import runs
 from medqa.datasets import load_parts
 from medqa.datasets.rows import Loaded
 from medqa.errors import UserError
+from medqa.runs import RunError
 from medqa.settings import Settings
 
 # The folder has room for so many of the largest files.
 LARGEST_FILES = 20
+# Of a visitor's file so many at most, counting its held-out fifth; JSON may have each field on a line of its own. A
+# file with more is refused unread: reading half a million rows takes half a minute, in which nobody else is served.
+LINES_A_ROW = 20
 # Of two visitors with the same file one waits until it is kept, and of two with the last room one is refused.
 _one_at_a_time = threading.Lock()
 
@@ -50,15 +56,21 @@ def keep(source: Path, settings: Settings, cop_base: int | None = None, most_que
     """
     try:
         _check_size(source, settings)
+        if most_questions is not None and most_rows(source) > LINES_A_ROW * most_questions:
+            raise _too_many(source, "far more", most_questions)
         train, held_out = load_parts(source, cop_base)
         if most_questions is not None and len(train.questions) > most_questions:
-            raise UploadError(
-                f"{source.name} has {len(train.questions):,} questions to train on; on this public page there can be "
-                f"at most {most_questions:,}. Upload fewer rows."
-            )
+            raise _too_many(source, f"{len(train.questions):,}", most_questions)
         return Upload(_copy(source, settings), train, held_out)
     except OSError as error:
         raise UploadError(f"{source.name} can't be kept on the server: {error.strerror}.") from error
+
+
+def _too_many(source: Path, had: str, most: int) -> UploadError:
+    return UploadError(
+        f"{source.name} has {had} questions to train on; on this public page there can be at most {most:,}. "
+        "Upload fewer rows."
+    )
 
 
 @lru_cache(maxsize=LARGEST_FILES)
@@ -98,11 +110,34 @@ def _copy(source: Path, settings: Settings) -> str:
 
 def _check_room(source: Path, settings: Settings) -> None:
     room = LARGEST_FILES * settings.max_upload_megabytes
+    if settings.public:
+        _forget_unneeded(room * 2**20 - source.stat().st_size, settings)
     if sum(path.stat().st_size for path in [source, *kept(settings)]) > room * 2**20:
         raise UploadError(
             f"{source.name} can't be kept: the server's folder of uploads is full ({room:,} MB). Whoever runs this "
             f"MedQA can delete those from {_folder(settings).name} in the folder of runs that no run needs any more."
         )
+
+
+def _forget_unneeded(room: int, settings: Settings) -> None:
+    """Delete the oldest that no run was made from, until the rest takes no more bytes: visitors must not fill it."""
+    oldest_first = sorted(kept(settings), key=lambda path: path.stat().st_mtime)
+    taken, needed = sum(path.stat().st_size for path in oldest_first), _needed(settings)
+    for path in oldest_first:
+        if taken <= room:
+            return
+        if str(path) not in needed:
+            taken -= path.stat().st_size
+            path.unlink()
+
+
+def _needed(settings: Settings) -> set[str]:
+    """The data sets of all runs whose settings can be read."""
+    found = set()
+    for run in runs.all_runs(settings.runs):
+        with suppress(RunError):
+            found.add(run.spec.dataset)
+    return found
 
 
 def _folder(settings: Settings) -> Path:

@@ -1,11 +1,14 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from medqa import datasets, uploads
 from medqa.datasets.rows import DatasetError
+from medqa.runs import Run
 from medqa.settings import Settings
+from medqa.spec import RunSpec
 from medqa.uploads import UploadError
 
 
@@ -105,6 +108,28 @@ def test_when_the_folder_is_full_no_more_is_kept_but_what_is_there_can_be_had_ag
         uploads.keep(ward_round(*stems(False, 4), name="other.csv"), settings)
     assert names(settings) == before
     assert uploads.keep(ward_round(*stems(False, 3)), settings).name == first.name
+
+
+def test_a_visitors_file_of_far_too_many_rows_is_refused_unread(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "load_parts", lambda *file: pytest.fail("read"))
+    path = tmp_path / "rows.csv"
+    path.write_text("question,A,B,answer\n" + "1,,,\n" * 100)
+    with pytest.raises(UploadError, match=r"^rows.csv has far more questions .* there can be at most 3\."):
+        uploads.keep(path, settings, most_questions=3)
+
+
+def test_on_a_public_page_the_oldest_that_no_run_needs_make_room(settings, ward_round):
+    public = replace(settings, public=True)
+    needed, oldest = (uploads.keep(ward_round(*stems(False, n)), public).name for n in (3, 4))
+    run = Run(settings.runs / "quick-1")
+    run.folder.mkdir()
+    run.write_spec(RunSpec(name="quick-1", dataset=uploads.located(needed, public)))
+    with (settings.runs / ".uploads" / "large.csv").open("wb") as file:
+        file.truncate(uploads.LARGEST_FILES * 2**20 - 200)
+    for i, name in enumerate((needed, oldest, "large.csv")):
+        os.utime(settings.runs / ".uploads" / name, (i, i))
+    newest = uploads.keep(ward_round(*stems(False, 5)), public).name
+    assert names(public) == sorted([needed, "large.csv", newest])
 
 
 def test_a_disk_that_is_full_is_told_and_leaves_no_half_file(settings, ward_round, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import gradio as gr
 
 from medqa import export, launch, offered, runs, visitors
@@ -19,6 +21,8 @@ from medqa.ui.telling import folders, told_error
 
 POLL_SECONDS = 1.0
 STOP, STOP_AT_ONCE = "Stop", "Stop at once"
+# It is the same button: a second click of somebody impatient must not end the run, and lose what it has not saved.
+SECONDS_BEFORE_AT_ONCE = 3.0
 ENDED = "The run has ended. What it had saved by then is kept."
 
 
@@ -140,7 +144,7 @@ def stopped(settings: Settings, run_name: str | None, pressed: str) -> tuple:
     except RunError as error:
         return told_error(error, settings), gr.skip()
     # That a run is stopping its panel says, for as long as it does.
-    return views.note(ENDED) if at_once else "", gr.update(value=STOP_AT_ONCE)
+    return views.note(ENDED) if at_once else "", gr.update(interactive=False)
 
 
 def _ones_own(run: Run, settings: Settings) -> Run:
@@ -189,11 +193,13 @@ def panel_of(settings: Settings, run_name: str | None, chosen: list[str], alread
         return [newest, "", "", "", gr.update(value=STOP, interactive=False), hidden, hidden, (names,)]
     seen = look(run)
     progress = seen.progress
-    stopping = progress.status == "running" and seen.told_to_stop
+    running = progress.status == "running"
+    stopping = running and seen.told_to_stop
+    at_once = stopping and _asked_a_while_ago(run)
     # Its last word said, a process still takes seconds to leave on a busy machine, and holds the device till then.
     resumable = progress.resumable and not run.alive
     counts = (progress.step, len(progress.steps), len(progress.evaluations), len(progress.messages))
-    version = (names, run.name, progress.status, counts, stopping, run.has_adapter, resumable, tuple(chosen))
+    version = (names, run.name, progress.status, counts, stopping, at_once, run.has_adapter, resumable, tuple(chosen))
     if version == already:
         return [gr.skip()] * 8
     drawn = seen.drawn(chosen, settings)
@@ -202,11 +208,20 @@ def panel_of(settings: Settings, run_name: str | None, chosen: list[str], alread
         drawn.panel,
         drawn.curves,
         drawn.log,
-        gr.update(value=STOP_AT_ONCE if stopping else STOP, interactive=progress.status == "running"),
+        gr.update(value=STOP_AT_ONCE if at_once else STOP, interactive=running and stopping == at_once),
         gr.update(visible=resumable),
-        gr.update(visible=run.has_adapter and progress.status != "running"),
+        gr.update(visible=run.has_adapter and not running),
         version,
     ]
+
+
+def _asked_a_while_ago(run: Run) -> bool:
+    try:
+        asked = run.stop_file.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    # A clock that was set back meanwhile keeps nobody waiting.
+    return abs(time.time() - asked) >= SECONDS_BEFORE_AT_ONCE
 
 
 def _run_names(settings: Settings) -> list[str]:

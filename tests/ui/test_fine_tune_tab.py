@@ -1,6 +1,8 @@
 import fcntl
 import json
+import os
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,8 +152,12 @@ def test_once_asked_to_stop_the_button_says_that_pressing_it_again_does_not_wait
     assert going_on() == button("Stop")
     said, pressed = fine_tune_tab.stopped(settings, run.name, "Stop")
     assert said == ""
-    assert pressed["value"] == "Stop at once"
+    assert pressed["interactive"] is False
     assert run.stop_file.exists()
+    # Not under the second click of somebody impatient.
+    assert going_on() == button("Stop", interactive=False)
+    asked = time.time() - fine_tune_tab.SECONDS_BEFORE_AT_ONCE
+    os.utime(run.stop_file, (asked, asked))
     assert going_on() == button("Stop at once")
 
 
