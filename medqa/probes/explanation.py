@@ -126,7 +126,7 @@ class Carried:
         if choice == self.other and self.whole.choice == self.shown:
             return (
                 f"The runner-up's explanation convinces it too: {made[0].lower()}{made[1:]} writes a text that moves "
-                f"the answer there ({share}). So it is no evidence for this answer that its own explanation leaves it."
+                f"the answer there ({share}). So that the answer's own text supports it is no evidence for it."
             ), True
         if choice == self.other:
             return f"{made} writes a text that moves the answer there ({share}).", False

@@ -86,8 +86,13 @@ class WhatIf:
         before, after = self.before.probabilities[i], self.after.probabilities[i]
         return (
             f"{self.after.question.named(i)} went {'up' if after > before else 'down'} "
-            f"from {percent_text(before)} to {percent_text(after)} ({100 * self.moves[i]:+.0f} points)."
+            f"from {percent_text(before)} to {percent_text(after)} ({points(self.moves[i])} points)."
         )
+
+
+def points(move: float) -> str:
+    """`+3.2`: with its decimal, as 90.4 and 93.6 % are shown as 90 and 94."""
+    return f"{100 * move:+.1f}".replace("-", "−")
 
 
 def what_if(

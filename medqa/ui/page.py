@@ -91,6 +91,7 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700", button_primary_background_fill_hover_dark="*primary_800",
         link_text_color="*primary_700", input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
     )  # fmt: skip
 
 

@@ -35,8 +35,8 @@ def test_an_answer_that_hangs_on_one_word_is_said_to_change_with_both_figures():
     verdict, *moved, edit, limit = found.sentences
     assert verdict == "The answer changed from A) Ciprofloxacin to B) Cefalexin."
     assert sorted(moved) == [
-        "A) Ciprofloxacin went down from 84 % to 14 % (-70 points).",
-        "B) Cefalexin went up from 14 % to 84 % (+70 points).",
+        "A) Ciprofloxacin went down from 84 % to 14 % (−70.3 points).",
+        "B) Cefalexin went up from 14 % to 84 % (+70.3 points).",
     ]
     assert edit == "Edited in the question: “pregnant” added before “woman”."
     assert "not what is right" in limit

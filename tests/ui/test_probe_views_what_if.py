@@ -27,8 +27,8 @@ def test_each_option_has_its_bar_and_its_figure_before_and_after():
     html = what_if.view(WhatIf(ASKED, EDITED))
     assert html.count('class="fill"') == 4
     text = Tree(html).text
-    assert "as asked 86 % · chosen" in text and "edited 14 % (▼ -72)" in text
-    assert "as asked 14 %" in text and "edited 86 % (▲ +72) · chosen" in text
+    assert "as asked 86 % · chosen" in text and "edited 14 % (▼ −71.6)" in text
+    assert "as asked 14 %" in text and "edited 86 % (▲ +71.6) · chosen" in text
 
 
 def test_an_edited_option_shows_both_its_texts():

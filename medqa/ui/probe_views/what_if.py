@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from medqa.probes.what_if import Piece, WhatIf, difference
+from medqa.probes.what_if import Piece, WhatIf, difference, points
 from medqa.question import LETTERS, Explanation, percent_text
 from medqa.ui.probe_views import said
 from medqa.ui.views import bar, note
@@ -75,5 +75,5 @@ def _row(result: WhatIf, i: int) -> str:
 
 def _line(name: str, share: float, chosen: bool, style: str, move: float | None = None) -> str:
     mark = " · chosen" if chosen else ""
-    moved = "" if move is None or abs(move) < 0.005 else f" ({'▲' if move > 0 else '▼'} {100 * move:+.0f})"
+    moved = "" if move is None or abs(move) < 0.005 else f" ({'▲' if move > 0 else '▼'} {points(move)})"
     return f'<span class="base-share">{name} {percent_text(share)}{moved}{mark}</span>{bar(share, style)}'
