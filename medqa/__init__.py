@@ -15,6 +15,7 @@ Answering it
     trial_pass.py     whether answers can be computed with a base model's network
     engine.py         score the options, write the explanation
     read_prompts.py   prompts a network has read, to go on from
+    reader.py         reads them for several who ask at the same time
     batch.py          texts that grow together; graphed_batch.py the same on a GPU, lean_decoder.py
                       a step on a CPU; writing.py steps them
     adapters.py       adapters found on disk or named on the Hub

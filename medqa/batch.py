@@ -12,7 +12,7 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from medqa.lean_decoder import LeanDecoder
-from medqa.read_prompts import ReadPrompts
+from medqa.read_prompts import ReadPrompts, padded, positions_in
 
 # What a network has read of one text: each layer's keys and values, both [1, heads, tokens, dimension].
 State = list[tuple[Tensor, Tensor]]
@@ -48,9 +48,9 @@ class Batch:
     def full(self) -> bool:
         return self.columns == self._mask.shape[1]
 
-    def joined(self, state: State, network: PreTrainedModel, most: int) -> Batch:
-        """With one more text, which may grow by so many tokens."""
-        return Batch([*(self.state(i) for i in range(len(self.lengths))), state], self._lean)
+    def joined(self, states: Sequence[State], network: PreTrainedModel, most: int) -> Batch:
+        """With more texts, which may grow by so many tokens."""
+        return Batch([*(self.state(i) for i in range(len(self.lengths))), *states], self._lean)
 
     def only(self, kept: Sequence[int]) -> Batch:
         return Batch([self.state(i) for i in kept], self._lean)
@@ -84,16 +84,35 @@ class Batch:
         return choose(self._lean.logits(torch.tensor(tokens), self._positions, read, self.columns, self._bias))
 
 
-def begin(network: PreTrainedModel, read: ReadPrompts, tokens: Sequence[int]) -> tuple[State, int]:
-    """Read these tokens after the one prompt that was read; what has been read, and the token chosen to go on with."""
+def begin(network: PreTrainedModel, read: ReadPrompts, pending: Sequence[list[int]]) -> list[tuple[State, int]]:
+    """Read each prompt's pending tokens; what has been read of each text, and the token chosen to go on with."""
     cache = read.branch()
     for layer in cache.layers:
         layer.keys, layer.values = layer.keys.to(network.dtype), layer.values.to(network.dtype)
+    ids, own = padded(pending, network.device)
+    mask = torch.cat([read.mask, own], 1)
     states = network.get_decoder()(
-        input_ids=torch.tensor([tokens], device=network.device), past_key_values=cache, use_cache=True
+        input_ids=ids,
+        attention_mask=mask if len(pending) > 1 else None,
+        position_ids=positions_in(mask)[:, -ids.shape[1] :],
+        past_key_values=cache,
+        use_cache=True,
     ).last_hidden_state
-    [token] = choose(network.get_output_embeddings()(states[:, -1]))
-    return [(layer.keys, layer.values) for layer in cache.layers], token
+    chosen = choose(network.get_output_embeddings()(states[:, -1]))
+    if len(pending) == 1:
+        return [([(layer.keys, layer.values) for layer in cache.layers], *chosen)]
+    lengths = list(zip(read.lengths, map(len, pending), strict=True))
+    return [(_without_padding(cache, i, *lengths[i], ids.shape[1]), token) for i, token in enumerate(chosen)]
+
+
+def _without_padding(cache: DynamicCache, row: int, prompt: int, own: int, longest: int) -> State:
+    """What was read of one text: its prompt ends where columns for the longest pending tokens begin."""
+
+    def parts(states: Tensor) -> Tensor:
+        last = states.shape[2] - longest
+        return torch.cat([states[row : row + 1, :, last - prompt : last], states[row : row + 1, :, -own:]], 2)
+
+    return [(parts(layer.keys), parts(layer.values)) for layer in cache.layers]
 
 
 def choose(logits: Tensor) -> list[int]:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from medqa.model import Loaded, adapter_key
+from medqa.model import Loaded
 from medqa.prompt import EXPLANATION_START, EncodedOptions, option_tokens
 from medqa.question import Answer, Explanation, Question, QuestionError
 from medqa.read_prompts import Kept, ReadPrompts, read_prompts, states_of
+from medqa.reader import Reader
 from medqa.writing import Writer
 
 # The output layer is applied in float32, this many entries at a time: bfloat16 logits near 20 are 0.125 apart.
@@ -35,7 +36,7 @@ class Engine:
         self.max_explanation_tokens = max_explanation_tokens
         self._ends = _end_tokens(loaded.base, loaded.tokenizer)
         self._writer = Writer(loaded, self._ends)
-        self._kept = Kept(PROMPTS_KEPT, PROMPT_BYTES_KEPT)
+        self._reader = Reader(loaded, Kept(PROMPTS_KEPT, PROMPT_BYTES_KEPT))
 
     def score(self, question: Question, adapter: Path | None = None, adapter_name: str | None = None) -> Answer:
         """Raises QuestionError when the question is longer than the model may read."""
@@ -45,8 +46,8 @@ class Engine:
             raise QuestionError(
                 f"The question has {length:,} tokens, the limit is {self.max_question_tokens:,}. Shorten the stem."
             )
-        with self.loaded.using(adapter) as model:
-            [scores] = log_probabilities(model, [(prefix, remainders)], self._read(prefix, adapter))
+        with self._reader.using(prefix, adapter) as (model, read):
+            [scores] = log_probabilities(model, [(prefix, remainders)], read)
         return Answer(question, scores, self.loaded.name, adapter_name)
 
     def score_many(
@@ -83,7 +84,7 @@ class Engine:
         start = tokenizer(EXPLANATION_START, add_special_tokens=False)["input_ids"]
         pending = remainders[answer.index if option is None else option] + start
         written: list[int] = []
-        read = self._read(prefix, adapter)
+        read = self._reader.read(prefix, adapter)
         for token in self._writer.write(read, pending, adapter, self.max_explanation_tokens):
             if token in self._ends:
                 yield Explanation(_text(written, tokenizer), ended=True)
@@ -91,15 +92,6 @@ class Engine:
             written.append(token)
             yield Explanation(_text(written, tokenizer))
         yield Explanation(_text(written, tokenizer), cut=True)
-
-    def _read(self, prefix: list[int], adapter: Path | None) -> ReadPrompts:
-        key = (adapter_key(adapter), tuple(prefix))
-        read = self._kept.get(key)
-        if read is None:
-            with self.loaded.using(adapter) as model:
-                read = read_prompts(model, [prefix])
-            self._kept.put(key, read)
-        return read
 
 
 def _text(tokens: list[int], tokenizer: PreTrainedTokenizerBase) -> str:

@@ -33,9 +33,9 @@ class Graphs:
         self._fails = False
         self._kept: OrderedDict[tuple[str, int, int], _Step] = OrderedDict()
 
-    def begin(self, network: PreTrainedModel, key: str, state: State, most: int) -> Batch | GraphedBatch:
-        """A batch of one text that may grow by so many tokens; without a graph where there can be none."""
-        return self.batch(network, key, [state], _columns(state, most))
+    def begin(self, network: PreTrainedModel, key: str, states: Sequence[State], most: int) -> Batch | GraphedBatch:
+        """A batch of texts that may grow by so many tokens; without a graph where there can be none."""
+        return self.batch(network, key, states, _columns(states, most))
 
     def batch(self, network: PreTrainedModel, key: str, states: Sequence[State], columns: int) -> Batch | GraphedBatch:
         if self._fails:
@@ -78,15 +78,16 @@ class GraphedBatch:
         for seat, one in zip(self._seats, stacked, strict=True):
             self._step.place(one, seat)
 
-    def joined(self, state: State, network: PreTrainedModel, most: int) -> Batch | GraphedBatch:
-        """With one more text, in a free seat where it fits in."""
-        free = next((seat for seat in range(self._step.seats) if seat not in self._seats), None)
-        columns = max(_columns(state, most), self._step.columns)
-        if free is None or columns > self._step.columns:
-            states = [*(self.state(i) for i in range(len(self.lengths))), state]
-            return self._graphs.batch(network, self._key, states, columns)
-        self._step.place(_stacked(state), free)
-        return self._of([*self._seats, free], [*self.lengths, length_of(state)])
+    def joined(self, states: Sequence[State], network: PreTrainedModel, most: int) -> Batch | GraphedBatch:
+        """With more texts, in free seats where they fit in."""
+        free = [seat for seat in range(self._step.seats) if seat not in self._seats][: len(states)]
+        columns = max(_columns(states, most), self._step.columns)
+        if len(free) < len(states) or columns > self._step.columns:
+            mine = (self.state(i) for i in range(len(self.lengths)))
+            return self._graphs.batch(network, self._key, [*mine, *states], columns)
+        for seat, state in zip(free, states, strict=True):
+            self._step.place(_stacked(state), seat)
+        return self._of([*self._seats, *free], [*self.lengths, *map(length_of, states)])
 
     def only(self, kept: Sequence[int]) -> GraphedBatch:
         return self._of([self._seats[i] for i in kept], [self.lengths[i] for i in kept])
@@ -190,5 +191,5 @@ def _stacked(state: State) -> Tensor:
     return torch.stack([torch.stack([layer[which][0] for layer in state]) for which in (0, 1)])
 
 
-def _columns(state: State, most: int) -> int:
-    return max(FEWEST_COLUMNS, 1 << (length_of(state) + most - 1).bit_length())
+def _columns(states: Sequence[State], most: int) -> int:
+    return max(FEWEST_COLUMNS, 1 << (max(map(length_of, states)) + most - 1).bit_length())

@@ -30,6 +30,7 @@ SOURCES = (
     "prompt.py",
     "model.py",
     "read_prompts.py",
+    "reader.py",
     "batch.py",
     "graphed_batch.py",
     "lean_decoder.py",

@@ -7,7 +7,7 @@ import math
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from medqa.batch import Batch, State, begin
 from medqa.device import compute_on
 from medqa.graphed_batch import GraphedBatch, Graphs
 from medqa.model import Copy, Loaded, adapter_key
-from medqa.read_prompts import ReadPrompts
+from medqa.read_prompts import ReadPrompts, joined
 
 TEXTS_AT_ONCE = 16
 # The thread ends when nobody has asked for so long, and is started anew by the next who does.
@@ -41,10 +41,17 @@ class Text:
     tokens: SimpleQueue = field(default_factory=SimpleQueue)
     done: bool = False
 
+    @property
+    def has_window(self) -> bool:
+        return self.read.window < math.inf
+
+    def ended_by(self, token: int) -> bool:
+        return self.done or self.most == 1 or token in self.ends
+
     def take(self, token: int) -> None:
         self.tokens.put(token)
+        self.done = self.ended_by(token)
         self.most -= 1
-        self.done = self.done or self.most == 0 or token in self.ends
 
     def fail(self, error: Exception) -> None:
         self.tokens.put(error)
@@ -122,34 +129,47 @@ class Writer:
                     return
                 free = TEXTS_AT_ONCE - sum(len(group.texts) for group in self._groups)
                 joining = [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
-            for text in joining:
-                self._begin(text)
+            for texts in _alike(joining):
+                self._begin(texts)
             self._groups = [left for group in self._groups for left in self._stepped(group)]
 
-    def _begin(self, text: Text) -> None:
-        if text.done:
-            return
+    def _begin(self, texts: list[Text]) -> None:
+        """Texts with the same weights, all in one pass."""
         try:
-            with self._network(text) as network:
-                state, token = begin(network, text.read, text.pending)
-                text.take(token)
-                if text.done:
-                    return
-                same = next((group for group in self._groups if group.texts[0].key == text.key), None)
-                if same:
-                    same.batch = same.batch.joined(state, network, text.most)
-                    same.texts.append(text)
-                    same.tokens.append(token)
-                else:
-                    self._groups.append(_Group([text], [token], self._batch(network, text, state)))
+            with self._network(texts[0]) as network:
+                begun = begin(network, joined([text.read for text in texts]), [text.pending for text in texts])
+                self._join(network, [(text, *new) for text, new in zip(texts, begun, strict=True)])
         except Exception as error:  # whoever asked for this text reads it; the others go on
-            text.fail(error)
+            if len(texts) == 1:
+                return texts[0].fail(error)
+        else:
+            for text, (_, token) in zip(texts, begun, strict=True):
+                text.take(token)
+            return
+        for text in texts:
+            self._begin([text])
 
-    def _batch(self, network: PreTrainedModel, text: Text, state: State) -> Batch | GraphedBatch:
+    def _join(self, network: PreTrainedModel, begun: list[tuple[Text, State, int]]) -> None:
+        """Into the group of their weights, those that their first token does not end."""
+        going = [one for one in begun if not one[0].ended_by(one[2])]
+        if not going:
+            return
+        texts, states, tokens = map(list, zip(*going, strict=True))
+        # The token just chosen is one of them.
+        most = max(text.most for text in texts) - 1
+        same = next((group for group in self._groups if group.texts[0].key == texts[0].key), None)
+        if same:
+            same.batch = same.batch.joined(states, network, most)
+            same.texts += texts
+            same.tokens += tokens
+        else:
+            self._groups.append(_Group(texts, tokens, self._batch(network, texts[0], states, most)))
+
+    def _batch(self, network: PreTrainedModel, text: Text, states: list[State], most: int) -> Batch | GraphedBatch:
         # A sliding window's layers keep other columns than the graph's memory has.
-        if self._graphs is None or text.read.window < math.inf:
-            return Batch([state], text.copy.lean if text.copy else None)
-        return self._graphs.begin(network, text.key, state, text.most)
+        if self._graphs is None or text.has_window:
+            return Batch(states, text.copy.lean if text.copy else None)
+        return self._graphs.begin(network, text.key, states, most)
 
     def _stepped(self, group: _Group) -> list[_Group]:
         """The group after a step; none when all its texts are done, one for each text when they failed together."""
@@ -193,6 +213,15 @@ class _Group:
         for text, token in zip(group.texts, group.tokens, strict=True):
             text.take(token)
         return [group]
+
+
+def _alike(texts: Sequence[Text]) -> list[list[Text]]:
+    """Those that nobody has turned from, by their weights. What has a sliding window goes alone."""
+    groups: dict[object, list[Text]] = {}
+    for text in texts:
+        if not text.done:
+            groups.setdefault(id(text) if text.has_window else text.key, []).append(text)
+    return list(groups.values())
 
 
 def _apart(group: _Group, error: Exception) -> list[_Group]:

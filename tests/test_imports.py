@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # What computes. All else of the library loads in a moment; the page is there before its model.
 COMPUTING = (
-    "batch", "device", "engine", "graphed_batch", "lean_decoder", "model", "read_prompts", "trial_pass", "writing",
+    "batch", "device", "engine", "graphed_batch", "lean_decoder", "model", "read_prompts", "reader", "trial_pass",
+    "writing",
 )  # fmt: skip
 HEAVY = {f"medqa.{name}" for name in COMPUTING}
 VIEWS = ("views", "charts", "run_views", "receipt_view", "probe_views")

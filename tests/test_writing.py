@@ -11,7 +11,7 @@ import torch
 
 from medqa import batch as batches
 from medqa import engine as engines
-from medqa import graphed_batch, writing
+from medqa import graphed_batch, reader, writing
 from medqa import model as models
 from medqa.base_model import ModelError
 from medqa.prompt import EXPLANATION_START, option_tokens
@@ -286,8 +286,8 @@ def test_layers_with_a_sliding_window_write_what_generate_writes(sliding, tokeni
 
 
 def test_the_prompt_is_read_once_for_score_explanation_and_another_option(engine, adapters, monkeypatch):
-    read, times = engines.read_prompts, []
-    monkeypatch.setattr(engines, "read_prompts", lambda *given: times.append(given) or read(*given))
+    read, times = reader.read_prompts, []
+    monkeypatch.setattr(reader, "read_prompts", lambda *given: times.append(given) or read(*given))
     answer = engine.score(CASES[0], adapters[1])
     shared = [list(engine.explain(answer, adapters[1], option))[-1] for option in (None, 0, 1, 2)]
     assert len(times) == 1
@@ -297,6 +297,63 @@ def test_the_prompt_is_read_once_for_score_explanation_and_another_option(engine
     assert len(times) == 5
     engine.score(CASES[0], adapters[2])
     assert len(times) == 6
+
+
+def asked_while_another_reads(engine, monkeypatch, asked):
+    """How many prompts each pass read, and what everybody got: all the others ask while the first one is being read."""
+    read, passes = reader.read_prompts, []
+
+    def slow(model, prompts):
+        if not passes:
+            wait_until(lambda: len(engine._reader._waiting) == len(asked))
+        passes.append(len(prompts))
+        return read(model, prompts)
+
+    monkeypatch.setattr(reader, "read_prompts", slow)
+    with ThreadPoolExecutor(len(asked)) as pool:
+        first = pool.submit(engine.score, *asked[0])
+        wait_until(lambda: engine._reader._waiting)
+        got = [first, *(pool.submit(engine.score, *one) for one in asked[1:])]
+        return passes, [one.result() for one in got]
+
+
+@pytest.mark.parametrize(
+    ("tokens_together", "passes"), [(0, [1, 1, 1, 1, 1, 1]), (10_000, [1, 2, 3]), (70, [1, 1, 1, 1, 1, 1])]
+)
+def test_prompts_that_wait_for_the_same_weights_are_read_in_one_pass(
+    loaded, adapters, monkeypatch, tokens_together, passes
+):
+    asked = [(question, adapter) for adapter in adapters[:2] for question in CASES]
+    engine = engines.Engine(loaded, max_explanation_tokens=TOKENS)
+    alone = [engine.score(*one) for one in asked]
+    written = [list(engine.explain(answer, one[1]))[-1] for answer, one in zip(alone, asked, strict=True)]
+    engine = engines.Engine(loaded, max_explanation_tokens=TOKENS)
+    engine._reader.tokens_together = tokens_together
+    seen, together = asked_while_another_reads(engine, monkeypatch, asked)
+    assert sorted(seen) == sorted(passes)
+    for ours, theirs in zip(together, alone, strict=True):
+        assert ours.log_probabilities == pytest.approx(theirs.log_probabilities, abs=2e-3)
+    assert [list(engine.explain(answer, one[1]))[-1] for answer, one in zip(together, asked, strict=True)] == written
+
+
+def test_a_pass_over_several_prompts_that_fails_is_made_again_for_each(loaded, monkeypatch):
+    alone = [engines.Engine(loaded).score(question) for question in CASES]
+    engine = engines.Engine(loaded)
+    engine._reader.tokens_together = 10_000
+    read = reader.read_prompts
+
+    def failing(model, prompts):
+        if len(prompts) > 1:
+            raise RuntimeError("no memory left")
+        return read(model, prompts)
+
+    monkeypatch.setattr(reader, "read_prompts", failing)
+    with ThreadPoolExecutor(3) as pool:
+        with engine.loaded.using(None):
+            running = [pool.submit(engine.score, question) for question in CASES]
+            wait_until(lambda: len(engine._reader._waiting) == 3)
+        assert [one.result() for one in running] == alone
+    assert engine._reader._waiting == []
 
 
 def test_what_was_read_is_kept_within_its_number_and_bytes():

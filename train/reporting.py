@@ -21,7 +21,7 @@ from train.best import Best
 from train.checkpoints import keep_newest
 from train.failures import TrainingFailed
 from train.sharding import in_company
-from train.trainer import collate, label_loss
+from train.trainer import LabelTrainer, collate, label_loss
 
 STEPS_TO_JUDGE = 5
 # The base model is measured with the adapter off, so at any time: not before the page shows a loss that falls.
@@ -96,6 +96,17 @@ def score_certainties(model, tokenizer, questions: Sequence[Question], tokens_pe
     return certainties
 
 
+@dataclass(frozen=True)
+class _Step:
+    """A step that was taken. `figures` gives its loss (this rank's part) and gradient norm, waiting for them."""
+
+    number: int
+    figures: Callable[[], list[float]]
+    learning_rate: float
+    tokens: int
+    began: float
+
+
 class Reporter(TrainerCallback):
     """Writes an event for each step, measures when due and keeps the best adapter, and stops when asked.
 
@@ -122,68 +133,84 @@ class Reporter(TrainerCallback):
         self.evaluate_at = evaluate_at
         self.save_every = save_every
         self.losses: list[float] = []
-        self.tokens_seen: Callable[[], int] = lambda: 0
+        # The trainer that is watched; there is none yet when its callbacks are made.
+        self.trainer: LabelTrainer | None = None
+        # A GPU is told of the next step before it is asked how the last one went, or it would wait for Python.
+        self.behind = device.torch_name == "cuda"
         self.stopped = False
         self.base_measured = False
-        self._step_began = 0.0
+        self._began = 0.0
+        self._told = 0.0
         self._tokens_before = 0
-        self._tokens_of_step = 0
+        self._rate = 0.0
+        self._untold: _Step | None = None
 
     def on_step_begin(self, args, state, control, **others):
-        self._step_began = time.monotonic()
-        self._tokens_before = self.tokens_seen()
+        self._began = time.monotonic()
+        self._tokens_before = self.trainer.tokens_seen
+
+    def on_pre_optimizer_step(self, args, state, control, optimizer, **others):
+        self._rate = optimizer.param_groups[0]["lr"]
 
     def on_step_end(self, args, state, control, **others):
-        tokens = self.tokens_seen() - self._tokens_before
+        number = state.global_step
         # One rank may look just before the file is there, and another just after.
-        asked, self._tokens_of_step = ranks.total(self.run.stop_file.exists(), tokens)
+        asked, tokens = ranks.total(self.run.stop_file.exists(), self.trainer.tokens_seen - self._tokens_before)
         # Asked in the last step, it stops nothing.
-        if asked and state.global_step < state.max_steps:
+        if asked and number < state.max_steps:
             self.stopped = True
             control.should_training_stop = True
-        due = state.global_step % self.save_every == 0 or state.global_step >= state.max_steps
-        control.should_save = due or self.stopped
-        control.should_log = True
+        control.should_save = number % self.save_every == 0 or number >= state.max_steps or self.stopped
+        measured = self._to_measure(number)
+        self._tell(args)
+        self._untold = _Step(number, self.trainer.step_figures(), self._rate, tokens, self._began)
+        if control.should_save or measured or not self.behind:
+            self._tell(args)
+        for step in measured:
+            self.evaluate(step)
         return control
 
-    def on_log(self, args, state, control, logs, **others):
-        if "loss" not in logs:
+    def _to_measure(self, number: int) -> list[int]:
+        """Which evaluations are due after this step; 0 is the base model's."""
+        # A run stopped between two evaluations is measured where it stopped, or its last steps could not be chosen.
+        due = number in self.evaluate_at or (self.stopped and self.evaluate_at)
+        base_due = self.evaluate_at and not self.base_measured and (due or number >= STEPS_BEFORE_BASE)
+        return [0] * bool(base_due) + [number] * bool(due)
+
+    def _tell(self, args) -> None:
+        """Write the event of the step that none was written for, and look whether all is well. Raises TrainingFailed.
+
+        Never later than the step is saved or measured: its weights may be no numbers any more.
+        """
+        step, self._untold = self._untold, None
+        if step is None:
             return
-        step, loss, gradient = (state.global_step, float(logs["loss"]), float(logs.get("grad_norm", math.nan)))
-        if not math.isfinite(loss):
-            raise TrainingFailed(
-                f"The loss became {loss} at step {step}: the learning rate {args.learning_rate:g} is too high for "
-                "these settings. Start again with a tenth of it; the last checkpoint is kept."
-            )
-        if "grad_norm" in logs and not math.isfinite(gradient):
-            # Said before the step is saved: its weights are no numbers any more.
-            raise TrainingFailed(
-                f"The gradient became {gradient} at step {step}: the learning rate {args.learning_rate:g} is too high "
-                "for these settings. Start again with a tenth of it; the last checkpoint is kept."
-            )
-        seconds = time.monotonic() - self._step_began
+        share, gradient = step.figures()
+        loss = ranks.total(share)[0]
+        for what, value in (("loss", loss), ("gradient", gradient)):
+            if not math.isfinite(value):
+                raise TrainingFailed(
+                    f"The {what} became {value} at step {step.number}: the learning rate {args.learning_rate:g} is too "
+                    "high for these settings. Start again with a tenth of it; the last checkpoint is kept."
+                )
+        # Where the last one was told of after this one had begun, they overlap.
+        began, self._told = max(step.began, self._told), time.monotonic()
         self.write(
             "step",
-            step=step,
+            step=step.number,
             loss=round(loss, 5),
             seconds=self.clock.seconds,
-            learning_rate=logs.get("learning_rate"),
-            gradient_norm=round(gradient, 4) if math.isfinite(gradient) else None,
-            tokens_per_second=round(self._tokens_of_step / max(seconds, 1e-9)),
+            learning_rate=step.learning_rate,
+            gradient_norm=round(gradient, 4),
+            tokens_per_second=round(step.tokens / max(self._told - began, 1e-9)),
             memory=devices.memory(self.device).used,
         )
-        self._judge(loss, step, args.learning_rate)
-        # A run stopped between two evaluations is measured where it stopped, or its last steps could not be chosen.
-        due = step in self.evaluate_at or (self.stopped and self.evaluate_at)
-        if self.evaluate_at and not self.base_measured and (due or step >= STEPS_BEFORE_BASE):
-            self.evaluate(0)
-            self.base_measured = True
-        if due:
-            self.evaluate(step)
+        self._judge(loss, step.number, args.learning_rate)
 
     def evaluate(self, step: int) -> dict:
         """Step 0 is the base model alone."""
         measured = self.measure(step)
+        self.base_measured |= step == 0
         # Kept before it is said to be: a resumed run believes the event.
         kept = ranks.first() and self.best.keep_if_best(step, measured)
         self.write("evaluated", step=step, seconds=self.clock.seconds, kept=kept, **measured)

@@ -128,7 +128,7 @@ class Session:
             packed=packed,
             callbacks=[reporter],
         )
-        reporter.tokens_seen = lambda: trainer.tokens_seen
+        reporter.trainer = trainer
         if from_step < total:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         else:
@@ -268,7 +268,8 @@ def _arguments(run: Run, spec: RunSpec, device: Device, total: int, micro_batch:
         # Less than a step would be rounded up to one, whose rate is 0: a run of one step would learn nothing.
         warmup_steps=spec.warmup if spec.warmup * total >= 1 else 0,
         optim="adamw_torch_fused",
-        logging_steps=1,
+        # The reporter's work: Trainer would make a GPU wait after every step.
+        logging_strategy="no",
         logging_nan_inf_filter=False,
         save_strategy="no",
         report_to="none",

@@ -200,12 +200,15 @@ class LabelTrainer(Trainer):
         )
         # As if there were one process: the sampler deals out the rows itself. accelerate would repeat rows of a short
         # last batch until it goes round.
-        return prepare_data_loader(loader, self.args.device, num_processes=1, process_index=0, put_on_device=True)
+        return prepare_data_loader(
+            loader, self.args.device, num_processes=1, process_index=0, put_on_device=True, non_blocking=True
+        )
 
     def training_step(self, model, inputs, num_items_in_batch=None):
         loss = ranks.together(partial(self._share_of_step, model, inputs, num_items_in_batch))
         if ranks.count() > 1 and self.accelerator.sync_gradients:
             ranks.add_up_gradients(model.parameters())
+        self._step_loss += loss
         # Trainer logs the mean of what the ranks return; each has its part of a sum.
         return loss * ranks.count()
 
@@ -213,6 +216,7 @@ class LabelTrainer(Trainer):
         """The batches of a step, and how many labels they have in all ranks together."""
         if self._graphs:
             self._graphs.begin_step()
+        self._step_loss = torch.zeros((), device=device)
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         return batches, ranks.total(sum(batch["labelled"] for batch in batches))[0]
 
@@ -223,6 +227,25 @@ class LabelTrainer(Trainer):
             for part in inputs["parts"]:
                 loss += super().training_step(model, part, num_items_in_batch)
         return loss
+
+    def _clip_grad_norm(self, model):
+        self._gradient_norm = super()._clip_grad_norm(model)
+        return self._gradient_norm
+
+    def step_figures(self) -> Callable[[], list[float]]:
+        """What gives the last step's loss, this rank's part of it, and its gradient norm, once they are computed."""
+        figures = torch.stack([self._step_loss, self._gradient_norm])
+        if not figures.is_cuda:
+            return figures.tolist
+        copied, here = torch.cuda.Event(), torch.empty_like(figures, device="cpu", pin_memory=True)
+        here.copy_(figures, non_blocking=True)
+        copied.record()
+
+        def read() -> list[float]:
+            copied.synchronize()
+            return here.tolist()
+
+        return read
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         loss = label_loss(self.accelerator.unwrap_model(model).get_base_model(), inputs)

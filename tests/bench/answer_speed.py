@@ -190,7 +190,7 @@ def writing(engine: Engine, adapter: Path, questions: list[Question], rounds: in
 
             def ours(some: list[Answer] = some) -> list:
                 # Afresh, as if these questions had never been scored: generate reads its prompts too.
-                engine._kept._kept.clear()
+                engine._reader.kept._kept.clear()
                 return list(people.map(lambda answer: list(engine.explain(answer, adapter)), some))
 
             def generate(some: list[Answer] = some) -> list:
@@ -227,7 +227,7 @@ def asking(engine: Engine, adapter: Path, questions: list[Question], rounds: int
     questions = questions[-PEOPLE:]
     for i in range(-1, rounds):
         for how, seats in (("at once", PEOPLE), ("one after another", 1)):
-            engine._kept._kept.clear()
+            engine._reader.kept._kept.clear()
             with ThreadPoolExecutor(seats) as people:
                 began = time.perf_counter()
 

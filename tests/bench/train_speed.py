@@ -6,7 +6,8 @@
 One JSON line per figure. Every run is a process of its own; the peers take turns for so many rounds, each round another
 one first, and the ratios are of medians. A peer whose packages are missing is named in a line of its own.
 
-- ours: train.session's model and arguments with LabelTrainer: the device's own dtype, no LoRA dropout.
+- ours: train.session's model and arguments with LabelTrainer: the device's own dtype, no LoRA dropout. It writes an
+  event a step and saves its checkpoint at the end, which the others need not.
 - recipe: the published project's transformers.Trainer: float32 on the CPU and bfloat16 with checkpointing on a GPU,
   loss on prompt and answer alike, 4 × 4 rows, dropout 0.05.
 - trl: SFTTrainer with 8 × 2 rows and its own defaults, loss on the answer like ours, no LoRA dropout.
@@ -16,7 +17,8 @@ random and the tokenizer is medqa-nano's, so at 1.7b most of the 151,936 rows of
 Without `--data` the rows are the handbook's, which are shorter than MedMCQA's and flatter a projection.
 
 `seconds` is trainer.train() alone: no loading, tokenising or evaluation. `steady_samples_per_second` is that of the
-second half of its steps, when all that happens once has happened (a GPU's graphs are captured); projections go by it.
+second half of its steps, when all that happens once has happened (a GPU's graphs are captured); projections and
+`steady_share_of_peak` go by it.
 Tokens are those of the rows, without padding. FLOP are 4 per parameter of the base model and token (2 forward, 2
 backward through frozen weights). Memory is the resident size of the process on the CPU, what PyTorch allocated on a
 GPU, at its highest by the end of training. The loss is that of held-out answers and explanations, in nats per token,
@@ -51,10 +53,12 @@ from medqa.datasets import held_out_split
 from medqa.device import Device
 from medqa.model import load_base, load_tokenizer
 from medqa.prompt import Example, training_example
-from medqa.runs import Run
+from medqa.runs import EventWriter, Run
 from medqa.settings import ASSETS, EMBEDDED, from_environment
 from medqa.spec import RunSpec
 from train import session
+from train.best import Best
+from train.reporting import Clock, Reporter
 from train.trainer import (
     BATCHES_PER_SORT_PACKED,
     Examples,
@@ -91,6 +95,7 @@ MEASURED = (
     "model_gflop_per_second",
     "matmul_peak_gflop_per_second",
     "share_of_peak",
+    "steady_share_of_peak",
     "loss",
 )
 MATMUL_WIDTHS = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192, 16_384)}
@@ -245,6 +250,7 @@ def measured(peer: str, spec: RunSpec, device: Device) -> dict:
     memory = peak_memory(device)
     trainable, parameters = trainer.model.get_nb_trainable_parameters()
     passed = spec.epochs * len(examples)
+    steady = spec.batch_size * ends.steady_steps_per_second()
     tokens_per_second = spec.epochs * sum(len(example.input_ids) for example in examples) / seconds
     model_flops = 4 * (parameters - trainable) * tokens_per_second
     peak = matmul_peak(device)
@@ -261,12 +267,13 @@ def measured(peer: str, spec: RunSpec, device: Device) -> dict:
         "steps": trainer.state.global_step,
         "seconds": round(seconds, 2),
         "samples_per_second": round(passed / seconds, 3),
-        "steady_samples_per_second": round(spec.batch_size * ends.steady_steps_per_second(), 3),
+        "steady_samples_per_second": round(steady, 3),
         "tokens_per_second": round(tokens_per_second),
         "peak_memory_mib": round(memory / 2**20),
         "model_gflop_per_second": round(model_flops / 1e9, 1),
         "matmul_peak_gflop_per_second": round(peak / 1e9, 1),
         "share_of_peak": round(model_flops / peak, 4),
+        "steady_share_of_peak": round(model_flops / peak * steady * seconds / passed, 4),
         "loss_untrained": round(untrained, 5),
         "loss": round(held_out_loss(base, held_out), 5),
     }
@@ -300,13 +307,18 @@ def ours(spec: RunSpec, device: Device, tokenizer, examples: list[Example], fold
     model = session._with_lora(spec, device)
     packed = session.is_packed(model, device, max(lengths))
     sort = {"batches_per_sort": BATCHES_PER_SORT_PACKED} if packed else {}
-    return LabelTrainer(
+    run = Run(Path(folder))
+    write, best = EventWriter(run), Best(run, model)
+    reporter = Reporter(run, write, Clock(0.0), device, lambda step: {}, best, frozenset(), save_every=10**9)
+    reporter.trainer = LabelTrainer(
         model=model,
-        args=session._arguments(Run(Path(folder)), spec, device, spec.steps(len(examples)), spec.batch_size),
+        args=session._arguments(run, spec, device, spec.steps(len(examples)), spec.batch_size),
         train_dataset=Examples(examples),
         sampler=LengthSortedSampler(lengths, spec.batch_size, spec.seed, **sort),
         packed=packed,
+        callbacks=[reporter],
     )
+    return reporter.trainer
 
 
 def recipe(spec: RunSpec, device: Device, tokenizer, examples: list[Example], folder: str) -> Trainer:

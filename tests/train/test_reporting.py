@@ -179,13 +179,19 @@ def reporter(run, best, cpu):
     return make
 
 
-def a_step(reporter, number, gradient=0.5, last=100):
+def a_step(reporter, number, gradient=0.5, loss=1.0, last=100):
     state = SimpleNamespace(global_step=number, max_steps=last)
     control = SimpleNamespace(should_training_stop=False)
-    reporter.on_step_begin(None, state, control)
-    reporter.on_step_end(None, state, control)
-    logs = {"loss": 1.0, "grad_norm": gradient, "learning_rate": 1e-3}
-    reporter.on_log(SimpleNamespace(learning_rate=1e-3), state, control, logs)
+    args = SimpleNamespace(learning_rate=1e-3)
+    reporter.trainer = SimpleNamespace(tokens_seen=0, step_figures=lambda: lambda: [loss, gradient])
+    reporter.on_step_begin(args, state, control)
+    reporter.trainer.tokens_seen = 160
+    reporter.on_pre_optimizer_step(args, state, control, SimpleNamespace(param_groups=[{"lr": number / 1000}]))
+    reporter.on_step_end(args, state, control)
+
+
+def told(run):
+    return [(event["event"], event["step"]) for event in EventReader(run).read()]
 
 
 def evaluations(run):
@@ -198,6 +204,74 @@ def test_a_gradient_that_is_no_number_ends_the_run_before_its_step_is_saved(repo
 
     with pytest.raises(TrainingFailed, match=f"The gradient became {gradient} at step 1"):
         a_step(reporter(), 1, gradient)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_ends_the_run(reporter, run, loss):
+    from train.failures import TrainingFailed
+
+    with pytest.raises(TrainingFailed, match=f"The loss became {loss} at step 1: the learning rate 0.001 is too high"):
+        a_step(reporter(), 1, loss=loss)
+    assert told(run) == []
+
+
+def test_a_step_is_told_of_with_its_own_figures(reporter, run):
+    a_step(reporter(), 1, gradient=0.25, loss=2.5)
+    [step] = EventReader(run).read()
+    assert (step["loss"], step["gradient_norm"], step["learning_rate"]) == (2.5, 0.25, 0.001)
+    assert step["tokens_per_second"] > 0 and step["memory"] > 0
+
+
+@pytest.fixture
+def behind(reporter):
+    """behind(…) is a reporter as on a GPU, told of a step when the next one has been started."""
+
+    def make(*correct, **options):
+        reporting = reporter(*correct, **options)
+        reporting.behind = True
+        return reporting
+
+    return make
+
+
+def test_a_gpu_is_asked_for_a_step_when_it_has_the_next(behind, run):
+    reporting = behind(evaluate_at=())
+    for number in (1, 2, 3):
+        a_step(reporting, number, loss=float(number))
+        assert told(run) == [("step", step) for step in range(1, number)]
+    assert [event["loss"] for event in EventReader(run).read()] == [1.0, 2.0]
+    assert [event["learning_rate"] for event in EventReader(run).read()] == [0.001, 0.002]
+
+
+def test_a_step_of_a_gpu_is_told_of_before_it_is_measured(behind, run):
+    reporting = behind(10, evaluate_at=(2,))
+    for number in (1, 2, 3):
+        a_step(reporting, number)
+    assert told(run) == [("step", 1), ("step", 2), ("evaluated", 2)]
+
+
+@pytest.mark.parametrize("why", ["last", "asked to stop", "saved regularly"])
+def test_a_step_of_a_gpu_that_is_no_number_is_never_saved(behind, run, why):
+    from train.failures import TrainingFailed
+
+    reporting = behind(evaluate_at=())
+    if why == "asked to stop":
+        run.stop_file.touch()
+    if why == "saved regularly":
+        reporting.save_every = 3
+    with pytest.raises(TrainingFailed, match="The gradient became nan at step 3"):
+        a_step(reporting, 3, gradient=float("nan"), last=3 if why == "last" else 100)
+
+
+def test_a_loss_of_a_gpu_that_is_no_number_ends_the_run_a_step_later(behind, run):
+    from train.failures import TrainingFailed
+
+    reporting = behind(evaluate_at=())
+    a_step(reporting, 1)
+    a_step(reporting, 2, loss=float("nan"))
+    with pytest.raises(TrainingFailed, match="The loss became nan at step 2"):
+        a_step(reporting, 3)
+    assert told(run) == [("step", 1)]
 
 
 def test_a_run_asked_to_stop_in_its_last_step_is_done_and_not_stopped(reporter, run):
@@ -221,8 +295,7 @@ def test_the_base_is_measured_once_when_a_page_has_seen_the_loss_fall(reporter, 
     reporting.base_measured = False
     for number in range(1, 8):
         a_step(reporting, number)
-    told = [(event["event"], event["step"]) for event in EventReader(run).read()]
-    assert told == [*(("step", i) for i in range(1, 6)), ("evaluated", 0), ("step", 6), ("step", 7)]
+    assert told(run) == [*(("step", i) for i in range(1, 6)), ("evaluated", 0), ("step", 6), ("step", 7)]
 
 
 def test_a_run_that_stops_sooner_has_its_base_measured_there(reporter, run):
