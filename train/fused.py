@@ -47,28 +47,36 @@ class LabelLoss(Function):
 
 
 class _Lora(Function):
-    """x Wᵀ + bias + scaling · x Aᵀ Bᵀ in the dtype of x; A and B keep theirs."""
+    """x Wᵀ + bias + scaling · dropout(x) Aᵀ Bᵀ in the dtype of x; A and B keep theirs."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float) -> Tensor:
+    def forward(
+        ctx, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scaling: float, dropout: float
+    ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
+        read, kept = torch.native_dropout(rows, dropout, True) if dropout else (rows, None)
         a, b = a.to(x.dtype), (b * scaling).to(x.dtype)
-        inner = rows @ a.T
+        inner = read @ a.T
         out = functional.linear(rows, weight, bias).addmm_(inner, b.T)
-        ctx.save_for_backward(rows, inner, a, b, weight)
-        ctx.scaling = scaling
+        ctx.save_for_backward(read, kept, inner, a, b, weight)
+        ctx.scaling, ctx.dropout = scaling, dropout
         return out.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx, upstream: Tensor) -> tuple:
-        rows, inner, a, b, weight = ctx.saved_tensors
+        read, kept, inner, a, b, weight = ctx.saved_tensors
         above = upstream.reshape(-1, upstream.shape[-1])
         inner_gradient = above @ b
         below = None
         if ctx.needs_input_grad[0]:
-            below = (above @ weight).addmm_(inner_gradient, a).view(*upstream.shape[:-1], -1)
+            below = above @ weight
+            if kept is None:
+                below.addmm_(inner_gradient, a)
+            else:
+                below.add_((inner_gradient @ a).mul_(kept), alpha=1 / (1 - ctx.dropout))
+            below = below.view(*upstream.shape[:-1], -1)
         # Autograd casts these to the float32 of A and B.
-        return below, None, None, inner_gradient.T @ rows, (above.T @ inner) * ctx.scaling, None
+        return below, None, None, inner_gradient.T @ read, (above.T @ inner) * ctx.scaling, None, None
 
 
 class _RmsNorm(Function):
@@ -133,7 +141,7 @@ def _is_plain(module: LoraLinear, adapter: str) -> bool:
     return (
         type(base) is nn.Linear
         and not base.weight.requires_grad
-        and isinstance(module.lora_dropout[adapter], nn.Identity)
+        and isinstance(module.lora_dropout[adapter], nn.Identity | nn.Dropout)
         and adapter not in module.lora_variant
         and not module.lora_bias[adapter]
     )
@@ -156,7 +164,9 @@ def _lora_forward(module: LoraLinear, adapter: str, usual, x: Tensor) -> Tensor:
     if module.disable_adapters:
         return usual(x)
     base, a, b = module.base_layer, module.lora_A[adapter].weight, module.lora_B[adapter].weight
-    return _Lora.apply(x, base.weight, base.bias, a, b, module.scaling[adapter])
+    dropout = module.lora_dropout[adapter]
+    share = dropout.p if isinstance(dropout, nn.Dropout) and dropout.training else 0.0
+    return _Lora.apply(x, base.weight, base.bias, a, b, module.scaling[adapter], share)
 
 
 def _norm_forward(module: nn.Module, x: Tensor) -> Tensor:

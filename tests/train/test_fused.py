@@ -60,14 +60,37 @@ def test_loss_and_gradients_are_those_of_the_plain_modules(with_lora, batch, wha
         torch.testing.assert_close(fused_gradients[name], gradient, rtol=1e-3, atol=1e-4 * gradient.abs().max().item())
 
 
-def test_with_dropout_the_layers_stay_pefts_own(with_lora):
-    from peft.tuners.lora.layer import Linear
-
+def test_with_dropout_loss_and_gradients_are_those_of_the_plain_modules(with_lora, batch, monkeypatch):
+    """Both drop the same: which inputs is the library's business, what becomes of them is ours."""
     from train.fused import fuse
 
-    model = with_lora(dropout=0.5)
+    def dropped(x, share, train=True):
+        kept = torch.rand(x.numel(), generator=torch.Generator().manual_seed(x.shape[-1])).view(x.shape) > share
+        return x * kept / (1 - share), kept
+
+    monkeypatch.setattr(torch, "native_dropout", dropped)
+    monkeypatch.setattr(torch.nn.Dropout, "forward", lambda module, x: dropped(x, module.p)[0])
+    plain = with_lora(dropout=0.3)
+    fused = copy.deepcopy(plain)
+    fuse(fused)
+    loss, gradients = loss_and_gradients(plain, batch)
+    fused_loss, fused_gradients = loss_and_gradients(fused, batch)
+    assert loss != pytest.approx(loss_and_gradients(with_lora(), batch)[0], rel=1e-4)
+    assert fused_loss == pytest.approx(loss, rel=1e-5)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(fused_gradients[name], gradient, rtol=1e-3, atol=1e-4 * gradient.abs().max().item())
+
+
+def test_dropout_drops_its_share_in_training_and_nothing_in_evaluation(with_lora, batch):
+    from train.fused import fuse
+
+    model = with_lora(dropout=0.3)
     fuse(model)
-    assert not any("forward" in vars(module) for module in model.modules() if isinstance(module, Linear))
+    first, second = (loss_and_gradients(model, batch)[0] for _ in range(2))
+    assert first != second
+    model.eval()
+    whole = loss_and_gradients(with_lora(), batch)[0]
+    assert loss_and_gradients(model, batch)[0] == pytest.approx(whole, rel=1e-5)
 
 
 def test_with_the_adapter_off_the_fused_model_is_the_base(with_lora, batch, tiny_base, cpu):
