@@ -59,6 +59,8 @@ class GraphedDecoder:
         return BaseModelOutputWithPast(last_hidden_state=self._graphs[shape](*inputs))
 
     def _capture(self, inputs: tuple[Tensor, ...]) -> None:
+        # Graphs can't work in what PyTorch holds on to for steps without one.
+        torch.cuda.empty_cache()
         try:
             self._graphs[inputs[0].shape] = torch.cuda.make_graphed_callables(
                 _Pass(self), tuple(one.clone() for one in inputs), num_warmup_iters=0, pool=self._pool

@@ -98,13 +98,12 @@ def score_certainties(model, tokenizer, questions: Sequence[Question], tokens_pe
 
 @dataclass(frozen=True)
 class _Step:
-    """A step that was taken. `figures` gives its loss (this rank's part) and gradient norm, waiting for them."""
+    """A step that was taken. `figures`: LabelTrainer.step_figures."""
 
     number: int
     figures: Callable[[], list[float]]
     learning_rate: float
     tokens: int
-    began: float
 
 
 class Reporter(TrainerCallback):
@@ -139,14 +138,11 @@ class Reporter(TrainerCallback):
         self.behind = device.torch_name == "cuda"
         self.stopped = False
         self.base_measured = False
-        self._began = 0.0
-        self._told = 0.0
         self._tokens_before = 0
         self._rate = 0.0
         self._untold: _Step | None = None
 
     def on_step_begin(self, args, state, control, **others):
-        self._began = time.monotonic()
         self._tokens_before = self.trainer.tokens_seen
 
     def on_pre_optimizer_step(self, args, state, control, optimizer, **others):
@@ -163,7 +159,7 @@ class Reporter(TrainerCallback):
         control.should_save = number % self.save_every == 0 or number >= state.max_steps or self.stopped
         measured = self._to_measure(number)
         self._tell(args)
-        self._untold = _Step(number, self.trainer.step_figures(), self._rate, tokens, self._began)
+        self._untold = _Step(number, self.trainer.step_figures(), self._rate, tokens)
         if control.should_save or measured or not self.behind:
             self._tell(args)
         for step in measured:
@@ -185,7 +181,7 @@ class Reporter(TrainerCallback):
         step, self._untold = self._untold, None
         if step is None:
             return
-        share, gradient = step.figures()
+        share, gradient, seconds = step.figures()
         loss = ranks.total(share)[0]
         for what, value in (("loss", loss), ("gradient", gradient)):
             if not math.isfinite(value):
@@ -193,8 +189,6 @@ class Reporter(TrainerCallback):
                     f"The {what} became {value} at step {step.number}: the learning rate {args.learning_rate:g} is too "
                     "high for these settings. Start again with a tenth of it; the last checkpoint is kept."
                 )
-        # Where the last one was told of after this one had begun, they overlap.
-        began, self._told = max(step.began, self._told), time.monotonic()
         self.write(
             "step",
             step=step.number,
@@ -202,7 +196,7 @@ class Reporter(TrainerCallback):
             seconds=self.clock.seconds,
             learning_rate=step.learning_rate,
             gradient_norm=round(gradient, 4),
-            tokens_per_second=round(step.tokens / max(self._told - began, 1e-9)),
+            tokens_per_second=round(step.tokens / max(seconds, 1e-9)),
             memory=devices.memory(self.device).used,
         )
         self._judge(loss, step.number, args.learning_rate)

@@ -114,7 +114,7 @@ class Session:
         from_step = int(checkpoint.name.split("-")[1]) if checkpoint else 0
         total = self.spec.steps(len(self.material.examples))
         lengths = [len(example.input_ids) for example in self.material.examples]
-        packed = not self.weights.shared and is_packed(model, self.device, max(lengths))
+        packed = not self.weights.shared and is_packed(model, self.device, max(lengths), micro_batch)
         order = self._order(lengths, packed, resumed=checkpoint is not None)
         facts = self._facts(model, micro_batch) | {"batches_per_sort": order.batches_per_sort}
         self.write("prepared", from_step=from_step, total_steps=total, **facts)
@@ -251,10 +251,10 @@ def _with_lora(spec: RunSpec, device: Device, shared: bool = False) -> PeftModel
     return model
 
 
-def is_packed(model: PeftModel, device: Device, longest: int) -> bool:
+def is_packed(model: PeftModel, device: Device, longest: int, rows: int) -> bool:
     """Whether its batches are to be packed: on a GPU, where its attention can keep rows apart."""
     base = model.get_base_model()
-    return device.torch_name == "cuda" and packing.kernel_runs(base) and packing.use(base, longest)
+    return device.torch_name == "cuda" and packing.kernel_runs(base) and packing.use(base, longest, rows)
 
 
 def _arguments(run: Run, spec: RunSpec, device: Device, total: int, micro_batch: int) -> TrainingArguments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -216,7 +217,7 @@ class LabelTrainer(Trainer):
         """The batches of a step, and how many labels they have in all ranks together."""
         if self._graphs:
             self._graphs.begin_step()
-        self._step_loss = torch.zeros((), device=device)
+        self._step_loss, self._step_began = torch.zeros((), device=device), self._now()
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         return batches, ranks.total(sum(batch["labelled"] for batch in batches))[0]
 
@@ -233,19 +234,27 @@ class LabelTrainer(Trainer):
         return self._gradient_norm
 
     def step_figures(self) -> Callable[[], list[float]]:
-        """What gives the last step's loss, this rank's part of it, and its gradient norm, once they are computed."""
+        """What gives, once they are computed, the last step's loss (this rank's part), gradient norm and seconds."""
         figures = torch.stack([self._step_loss, self._gradient_norm])
         if not figures.is_cuda:
-            return figures.tolist
-        copied, here = torch.cuda.Event(), torch.empty_like(figures, device="cpu", pin_memory=True)
+            return partial(list, [*figures.tolist(), time.monotonic() - self._step_began])
+        here = torch.empty_like(figures, device="cpu", pin_memory=True)
         here.copy_(figures, non_blocking=True)
-        copied.record()
+        began, ended = self._step_began, self._now()
 
         def read() -> list[float]:
-            copied.synchronize()
-            return here.tolist()
+            ended.synchronize()
+            return [*here.tolist(), began.elapsed_time(ended) / 1000]
 
         return read
+
+    def _now(self) -> float | torch.cuda.Event:
+        """On a GPU, when it will have got so far."""
+        if self.args.device.type != "cuda":
+            return time.monotonic()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         loss = label_loss(self.accelerator.unwrap_model(model).get_base_model(), inputs)

@@ -305,7 +305,7 @@ def explained_examples(spec: RunSpec, split: str, wanted: int, tokenizer) -> lis
 def ours(spec: RunSpec, device: Device, tokenizer, examples: list[Example], folder: str) -> Trainer:
     lengths = [len(example.input_ids) for example in examples]
     model = session._with_lora(spec, device)
-    packed = session.is_packed(model, device, max(lengths))
+    packed = session.is_packed(model, device, max(lengths), spec.batch_size)
     sort = {"batches_per_sort": BATCHES_PER_SORT_PACKED} if packed else {}
     run = Run(Path(folder))
     write, best = EventWriter(run), Best(run, model)

@@ -21,7 +21,7 @@ def model(tiny_base, cpu):
     torch.manual_seed(0)
     config = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
     model = get_peft_model(load_base(tiny_base, cpu), config).train()
-    assert packing.use(model.get_base_model(), 256)
+    assert packing.use(model.get_base_model(), 256, 7)
     return model
 
 
@@ -56,14 +56,22 @@ def test_a_row_sees_nothing_of_its_neighbours(model, examples):
     assert together == pytest.approx(alone, rel=1e-5)
 
 
-def test_a_packed_batch_is_filled_up_and_says_where_rows_begin(examples):
-    from train.packing import STEP, pack
+@pytest.mark.parametrize(("rows", "step"), [(9, 256), (16, 256), (64, 1024)])
+def test_a_packed_batch_is_filled_up_to_one_of_few_lengths(examples, rows, step):
+    from train.packing import pack
+
+    some = examples * (rows // len(examples))
+    taken, tokens = sum(len(example.input_ids) for example in some), pack(some, rows)["input_ids"].shape[1]
+    assert tokens % step == 0
+    assert tokens - step < taken <= tokens
+
+
+def test_a_packed_batch_says_where_rows_begin(examples):
+    from train.packing import pack
 
     lengths = [len(example.input_ids) for example in examples]
     batch = pack(examples, rows=9)
     tokens = batch["input_ids"].shape[1]
-    assert tokens % STEP == 0
-    assert tokens - STEP < sum(lengths) <= tokens
     bounds = batch["row_bounds"].tolist()
     assert len(bounds) == 9 + 2  # always as many, so that batches of a shape are alike
     assert bounds[:8] == [0, *(sum(lengths[: i + 1]) for i in range(7))]
@@ -96,7 +104,7 @@ def test_a_model_that_is_not_known_to_be_able_to_is_left_as_it_is(tiny_base, cpu
     for name, value in (("model_type", "gemma3"), ("layer_types", ["sliding_attention", "full_attention"])):
         usual = getattr(base.config, name)
         setattr(base.config, name, value)
-        assert not packing.use(base, 256)
+        assert not packing.use(base, 256, 7)
         assert base.config._attn_implementation == before
         setattr(base.config, name, usual)
 
@@ -185,7 +193,7 @@ def test_packed_training_gives_the_losses_of_padded_training(tmp_path, tiny_base
 
     def losses(packed):
         model = with_lora(tiny_base, cpu)
-        assert not packed or packing.use(model.get_base_model(), max(lengths))
+        assert not packed or packing.use(model.get_base_model(), max(lengths), BATCH)
         trainer = LabelTrainer(
             model=model,
             args=arguments(tmp_path),

@@ -183,7 +183,7 @@ def a_step(reporter, number, gradient=0.5, loss=1.0, last=100):
     state = SimpleNamespace(global_step=number, max_steps=last)
     control = SimpleNamespace(should_training_stop=False)
     args = SimpleNamespace(learning_rate=1e-3)
-    reporter.trainer = SimpleNamespace(tokens_seen=0, step_figures=lambda: lambda: [loss, gradient])
+    reporter.trainer = SimpleNamespace(tokens_seen=0, step_figures=lambda: lambda: [loss, gradient, 0.5])
     reporter.on_step_begin(args, state, control)
     reporter.trainer.tokens_seen = 160
     reporter.on_pre_optimizer_step(args, state, control, SimpleNamespace(param_groups=[{"lr": number / 1000}]))
@@ -219,7 +219,8 @@ def test_a_step_is_told_of_with_its_own_figures(reporter, run):
     a_step(reporter(), 1, gradient=0.25, loss=2.5)
     [step] = EventReader(run).read()
     assert (step["loss"], step["gradient_norm"], step["learning_rate"]) == (2.5, 0.25, 0.001)
-    assert step["tokens_per_second"] > 0 and step["memory"] > 0
+    assert step["tokens_per_second"] == 320
+    assert step["memory"] > 0
 
 
 @pytest.fixture

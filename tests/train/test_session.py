@@ -368,7 +368,7 @@ def test_a_run_keeps_its_order_of_rows_where_it_goes_on_without_packing(tmp_path
     run = new_run(tmp_path, short_spec)
     stop_in_the_fifth_step(run, monkeypatch)
     with monkeypatch.context() as on_a_gpu:
-        on_a_gpu.setattr(session, "is_packed", lambda model, _, longest: packing.use(model.get_base_model(), longest))
+        on_a_gpu.setattr(session, "is_packed", lambda model, _, *size: packing.use(model.get_base_model(), *size))
         assert go_on(run).prepared["batches_per_sort"] == 1
     run.stop_file.unlink()
     seen = go_on(run)
