@@ -17,6 +17,8 @@ from medqa.settings import Settings
 from medqa.spec import CHOICES, PRESETS, RANGES, RunSpec, with_text_settings
 
 POLL_SECONDS = 0.3
+# A process that has written its last event has its libraries to close and a GPU to give back.
+SECONDS_TO_LEAVE = 60.0
 HELP_WIDTH = 79
 
 
@@ -145,6 +147,7 @@ def _follow(run: Run) -> Progress:
                     bar.set_postfix_str(f"loss {seen.steps[-1]['loss']:.3f}", refresh=False)
                 bar.refresh()
                 if seen.status != "running":
+                    _let_go(run)
                     return seen
                 time.sleep(POLL_SECONDS)
             except KeyboardInterrupt:
@@ -153,6 +156,13 @@ def _follow(run: Run) -> Progress:
                 asked = True
                 launch.stop(run)
                 bar.write("Stopping after this step …")
+
+
+def _let_go(run: Run) -> None:
+    """Wait for its process to leave the device, so that the next run can start at once."""
+    until = time.monotonic() + SECONDS_TO_LEAVE
+    while run.alive and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
 
 
 def adapters_command(chosen: argparse.Namespace, settings: Settings) -> int:

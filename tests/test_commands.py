@@ -332,6 +332,8 @@ def test_training_in_the_foreground_ends_with_the_scores(said, tiny_base, questi
     assert f"mine-1: done at step 1, adapter in {tmp_path / 'runs' / 'mine-1' / 'adapter'}" in out
     assert "validation: before " in out
     assert "/3, after " in out
+    # The next line of a script may start the next run.
+    assert not Run(tmp_path / "runs" / "mine-1").alive
 
 
 @pytest.fixture
