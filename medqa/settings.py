@@ -26,6 +26,7 @@ class Settings:
     port: int = 7860
     share: bool = False
     public: bool = False
+    proxy: bool = False
     disputes: bool = True
     standby: bool = True
     max_question_tokens: int = 1500
@@ -46,7 +47,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         chosen.setdefault("host", "0.0.0.0")
         chosen.setdefault("public", True)
     # Where strangers can reach the page they are visitors, unless the host says otherwise.
-    if chosen.get("share") or not _is_loopback(chosen.get("host", Settings.host)):
+    if chosen.get("share") or not is_loopback(chosen.get("host", Settings.host)):
         chosen.setdefault("public", True)
     # What any visitor writes is kept only where the host wants it.
     if chosen.get("public"):
@@ -54,7 +55,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     return Settings(**chosen)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -10,6 +10,7 @@ panels/            what opens under an answer: probes, receipt, dispute
 answering.py       engines loaded behind the page
 spec_form.py       the settings of a run as a form
 downloads.py       texts as files to download
+own_machine.py     who may reach a page that is for this machine alone
 request_limits.py  how large a request may be, and what may lie about of uploads
 telling.py         errors in words, on a public page without the folders of the machine
 views.py           values to HTML; run_views.py runs, receipt_view.py a receipt, probe_views/ each probe's result

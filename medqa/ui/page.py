@@ -11,12 +11,13 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from medqa import adapters, launch, uploads
-from medqa.settings import ASSETS, Settings
+from medqa.settings import ASSETS, Settings, is_loopback
 from medqa.ui import downloads, views
 from medqa.ui.about_tab import about_tab
 from medqa.ui.answer_tab import Choices, adapter_choices, adapter_hint, answer_tab, first_choice
 from medqa.ui.answering import Engines
 from medqa.ui.fine_tune_tab import fine_tune_tab, on_page_load
+from medqa.ui.own_machine import OwnMachineOnly
 from medqa.ui.past_runs import past_runs
 from medqa.ui.request_limits import RequestLimits
 from medqa.ui.telling import told_text
@@ -95,6 +96,11 @@ def theme() -> gr.themes.Base:
     )  # fmt: skip
 
 
+def guards(settings: Settings, sent: Path) -> list[Middleware]:
+    alone = not settings.public and not settings.proxy and is_loopback(settings.host)
+    return [*([Middleware(OwnMachineOnly)] if alone else []), limits(settings, sent)]
+
+
 def limits(settings: Settings, sent: Path) -> Middleware:
     largest = settings.max_upload_megabytes * 2**20
     room = uploads.LARGEST_FILES * largest if settings.public else math.inf
@@ -125,7 +131,7 @@ def serve(settings: Settings, prevent_thread_lock: bool = False) -> gr.Blocks:
         run_history=False,
         enable_monitoring=False,
         state_session_capacity=SESSIONS,
-        app_kwargs={"middleware": [limits(settings, sent)]},
+        app_kwargs={"middleware": guards(settings, sent)},
         max_file_size=f"{settings.max_upload_megabytes}mb",
         ssr_mode=False,
         quiet=True,

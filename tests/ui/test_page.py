@@ -33,16 +33,16 @@ def test_gradio_keeps_few_sessions_and_few_events_and_reads_no_large_request(lau
     served, given = launched(Settings(runs=tmp_path))
     assert given["state_session_capacity"] == page.SESSIONS
     assert served._queue.max_size == page.WAITING
-    [limits] = given["app_kwargs"]["middleware"]
+    *_, limits = given["app_kwargs"]["middleware"]
     assert limits.cls is page.RequestLimits
 
 
 def test_how_much_may_lie_about_of_uploads_is_bounded_on_a_public_page(launched, tmp_path):
     own = Settings(runs=tmp_path, max_upload_megabytes=3)
     _, given = launched(own)
-    assert given["app_kwargs"]["middleware"][0].kwargs["room"] == float("inf")
+    assert given["app_kwargs"]["middleware"][-1].kwargs["room"] == float("inf")
     _, given = launched(replace(own, public=True))
-    assert given["app_kwargs"]["middleware"][0].kwargs["room"] == 60 * 2**20
+    assert given["app_kwargs"]["middleware"][-1].kwargs["room"] == 60 * 2**20
 
 
 def test_gradios_copies_lie_in_a_folder_of_this_page_and_not_among_the_runs(launched, tmp_path):
