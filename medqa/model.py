@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from medqa.device import Device, compute_on, is_out_of_memory
 from medqa.lean_decoder import LeanDecoder, lean
 from medqa.prompt import refusal_by
 from medqa.turns import Turns
+
+# PEFT asks for it by its old name whenever an adapter is attached; nobody who answers a question can do anything.
+warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
 
 ADAPTERS_ATTACHED = 8
 # Copies for writing: 36 MB each of the embedded model; of the largest 128 MB and the output layer a second time.
