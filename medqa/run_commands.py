@@ -121,6 +121,9 @@ def _to_its_end(run: Run) -> int:
         return 130
     if seen.status == "failed":
         print(f"medqa: {seen.reason}", file=sys.stderr)
+        if run.has_adapter:
+            ask = f"python -m medqa ask --adapter {run.name}"
+            print(f"medqa: its adapter is in {run.adapter}; ask with it: {ask}", file=sys.stderr)
     elif seen.status == "interrupted":
         print(f"medqa: the training process ended without a word; see {run.folder / 'process.log'}", file=sys.stderr)
     else:

@@ -451,6 +451,22 @@ def test_a_training_that_does_not_finish_says_why_with_its_exit_code(said, monke
     assert sentence in error
 
 
+def test_a_training_that_fails_says_where_the_adapter_is_that_it_has(said, monkeypatch, finished_run, tmp_path):
+    def start(spec, folder):
+        run = Run(shutil.copytree(finished_run.folder, folder / "mine-1"))
+        EventWriter(run)("failed", reason="The loss exploded.")
+        return run
+
+    monkeypatch.setattr(launch, "start", start)
+    code, _, error = said("train")
+    folder = tmp_path / "runs" / "mine-1" / "adapter"
+    assert code == 1
+    assert error.endswith(
+        f"medqa: The loss exploded.\nmedqa: its adapter is in {folder}; ask with it: "
+        "python -m medqa ask --adapter mine-1\n"
+    )
+
+
 def test_what_the_help_says_of_presets_and_fields_can_be_given_as_it_stands(said, capsys):
     with pytest.raises(SystemExit):
         said("train", "--help")

@@ -3,6 +3,7 @@
 __main__.py   says "started" before anything heavy loads; turns every failure into one sentence
 session.py    set up, train, save: the recipe as a story
 material.py   the data set, tokenised, and what is held out
+lora.py       the base with the layers that LoRA trains
 trainer.py    transformers.Trainer with the loss only where there are labels
 ranks.py      the processes that train one run together, one for each device
 sharding.py   the frozen base shared out among them, for one that a single device can't hold

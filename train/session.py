@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import gc
+import traceback
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
-from transformers.pytorch_utils import Conv1D
 
 from medqa import device as devices
 from medqa import disputes, trust
@@ -19,19 +19,19 @@ from medqa.base_model import locate, revision
 from medqa.datasets import fingerprint, held_out_split
 from medqa.device import Device, is_out_of_memory
 from medqa.estimate import BaseWeights
-from medqa.model import load_base, load_tokenizer
+from medqa.model import load_tokenizer
 from medqa.runs import EventReader, EventWriter, Progress, Run, progress
 from medqa.settings import from_environment
-from medqa.spec import ALL_LINEAR, RunSpec
-from train import attention, packing, ranks
+from medqa.spec import RunSpec
+from train import packing, ranks
 from train.best import Best
 from train.checkpoints import drop_unusable
-from train.failures import TrainingFailed
-from train.fused import fuse
+from train.failures import Diverged, TrainingFailed, sentence_for
+from train.lora import with_lora
 from train.material import Material, prepare
 from train.reporting import Clock, Reporter
 from train.saving import control_scores, held_out_certainty, held_out_scores, recover_renamed_adapter, save_adapter
-from train.sharding import chosen, in_company, parameters_here, rows_at_once, share_out
+from train.sharding import chosen, in_company, parameters_here, rows_at_once
 from train.trainer import BATCHES_PER_SORT, BATCHES_PER_SORT_PACKED, Examples, LabelTrainer, LengthSortedSampler
 
 # Read at once when measuring, where memory was enough for the whole batch.
@@ -109,7 +109,7 @@ class Session:
         """Train from the newest whole checkpoint, or the start, to the end or until asked to stop; save the best."""
         set_seed(self.spec.seed)
         evaluation_tokens = EVALUATION_TOKENS[self.device.torch_name] * micro_batch // _rows_of_each_rank(self.spec)
-        model = _with_lora(self.spec, self.device, self.weights.shared)
+        model = with_lora(self.spec, self.device, self.weights.shared)
         checkpoint = next(iter(self.run.checkpoints()), None)
         from_step = int(checkpoint.name.split("-")[1]) if checkpoint else 0
         total = self.spec.steps(len(self.material.examples))
@@ -129,10 +129,16 @@ class Session:
             callbacks=[reporter],
         )
         reporter.trainer = trainer
-        if from_step < total:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        else:
-            trainer._load_from_checkpoint(str(checkpoint), model)
+        try:
+            if from_step < total:
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            else:
+                trainer._load_from_checkpoint(str(checkpoint), model)
+        except Exception as error:
+            goes_on = is_out_of_memory(error) and micro_batch > 1
+            if goes_on or not (saved := self._save_despite(error, model, best)):
+                raise
+            raise TrainingFailed(f"{sentence_for(error, self.run)} {saved}") from error
         with in_company(model.get_base_model()):
             if ranks.first():
                 self._finish(model, best, reporter.stopped, evaluation_tokens)
@@ -191,11 +197,34 @@ class Session:
     def _finish(self, model: PeftModel, best: Best, stopped: bool, evaluation_tokens: int) -> None:
         recorded = _recorded(self.run)
         step = best.restore() or recorded.step
-        scores = held_out_scores(self.spec, recorded, step)
-        certainty = held_out_certainty(self.spec, recorded, step)
+        controls = {}, {}
         if not stopped:
             controls = control_scores(self.spec, model.eval(), self.tokenizer, evaluation_tokens)
-            scores, certainty = scores | controls[0], certainty | controls[1]
+        scores = self._save(model, recorded, step, *controls)
+        self.write("stopped" if stopped else "done", step=recorded.step, seconds=self.clock.seconds, scores=scores)
+
+    def _save_despite(self, error: Exception, model: PeftModel, best: Best) -> str:
+        """What was finished before a failure: the best adapter, where it beats the base; the sentence that says so."""
+        try:
+            recorded = _recorded(self.run)
+            base = next((event for event in recorded.evaluations if event["step"] == 0), None)
+            if not ranks.first() or not best.beats(base):
+                return ""
+            step = best.restore()
+            self._save(model, recorded, step, {}, {})
+            return f"The adapter of step {step:,}, the best so far, is saved."
+        except Exception:
+            # What ended the training is to be told, not what this met on top of it; the log has both.
+            traceback.print_exc()
+            return ""
+        finally:
+            # One that fails alone leaves the others where they don't come here.
+            if isinstance(error, Diverged):
+                ranks.meet()
+
+    def _save(self, model: PeftModel, recorded: Progress, step: int, controls: dict, certainty: dict) -> dict:
+        """The model as it is, of this step, becomes the run's adapter. Returns its scores, `controls` among them."""
+        scores = held_out_scores(self.spec, recorded, step) | controls
         card = {
             "base_model": self.spec.base_model,
             "base_revision": revision(str(self.base_folder)),
@@ -209,46 +238,17 @@ class Session:
             "total_steps": recorded.total_steps,
             "seconds": self.clock.seconds,
             "scores": scores,
-            "certainty": certainty,
+            "certainty": held_out_certainty(self.spec, recorded, step) | certainty,
             "held_out_options": trust.options_of(self.material.held_out.questions),
             "device": self.device.badge_of(ranks.count()),
             "versions": {name: version(name) for name in PACKAGES},
         }
         save_adapter(self.run, model, card, self.material.questions)
-        self.write("stopped" if stopped else "done", step=recorded.step, seconds=self.clock.seconds, scores=scores)
+        return scores
 
 
 def _evaluation_steps(spec: RunSpec, total: int) -> frozenset[int]:
     return frozenset(max(1, round(total * i / spec.evaluations)) for i in range(1, spec.evaluations + 1))
-
-
-def _with_lora(spec: RunSpec, device: Device, shared: bool = False) -> PeftModel:
-    base = load_base(spec.base_model, replace(device, torch_name="cpu") if shared else device)
-    if device.torch_name == "cpu":
-        attention.use(base)
-    if shared:
-        share_out(base, device)
-    targets = ALL_LINEAR if spec.target_modules == (ALL_LINEAR,) else list(spec.target_modules)
-    # Not the output layer: answers are scored with its own weights, in float32.
-    head = base.get_output_embeddings()
-    linear = [n for n, m in base.named_modules() if isinstance(m, torch.nn.Linear | Conv1D) and m is not head]
-    layers = sorted({name.split(".")[-1] for name in linear})
-    missing = [name for name in targets if name not in layers] if targets != ALL_LINEAR else []
-    if missing:
-        raise TrainingFailed(
-            f"{spec.base_model} has no layers called {', '.join(missing)} that LoRA can train here. "
-            f"It has: {', '.join(layers)}."
-        )
-    config = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=spec.lora_rank,
-        lora_alpha=spec.lora_alpha,
-        lora_dropout=spec.lora_dropout,
-        target_modules=targets,
-    )
-    model = get_peft_model(base, config)
-    fuse(model)
-    return model
 
 
 def is_packed(model: PeftModel, device: Device, longest: int, rows: int) -> bool:

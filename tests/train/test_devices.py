@@ -136,6 +136,49 @@ def same_weights(one, other):
     return ours.keys() == theirs.keys() and all(torch.allclose(ours[n], theirs[n], atol=1e-4) for n in ours)
 
 
+# A loss that is no number in one of two, after an evaluation
+
+
+DIVERGING = """
+import sys
+import time
+from medqa import training_rows
+from train import ranks, reporting, trainer  # reporting before the change: it measures
+from train.__main__ import main
+
+whole, calls, write = trainer.label_loss, iter(range(1000)), training_rows.write
+
+def no_number(model, inputs):
+    worse = float("nan") if next(calls) == 6 and not ranks.first() else 1.0
+    return whole(model, inputs) * worse
+
+def slow(*rows):
+    time.sleep(2)
+    write(*rows)
+
+trainer.label_loss, training_rows.write = no_number, slow
+ranks.SECONDS_FOR_LAST_WORDS = 1
+main(sys.argv[1])
+"""
+
+
+def test_the_best_adapter_is_saved_however_long_it_takes_before_a_failure_of_one_rank_ends_all(
+    spec, tmp_path, monkeypatch
+):
+    script = tmp_path / "diverging.py"
+    script.write_text(DIVERGING)
+    usual = launch.command
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(launch, "command", lambda run, devices: [*usual(run, devices)[:-3], script, run.folder])
+    run = launch.start(replace(spec, name="diverging-1", epochs=1, devices=2), tmp_path / "runs")
+    wait_until(lambda: not run.alive, "one rank waits for ever", PATIENCE)
+    seen = runs.progress_of(run)
+    assert (seen.status, seen.step, seen.resumable) == ("failed", 6, True)
+    assert seen.reason.endswith("The adapter of step 4, the best so far, is saved.")
+    [adapter] = adapters.found(tmp_path / "runs")
+    assert adapter.card["step"] == 4
+
+
 # As on two hosts, each with accelerate's own config; once, the memory of the second runs out.
 
 

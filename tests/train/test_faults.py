@@ -26,7 +26,7 @@ SAME = 1e-4  # in nats: what two runs of the same steps may differ by in float32
 SECONDS_TO_BE_TRUE = 2
 HOUR = 3600
 # A run of `tiny_spec` makes 96 steps, with a checkpoint at every 19th.
-SECOND_CHECKPOINT, LAST_STEP = 38, 96
+SECOND_CHECKPOINT, LAST_STEP, LAST_SHORT_STEP = 38, 96, 12
 
 # Found by the training process as it starts: acts at the very moment it asks the system for something, in its own
 # thread, and changes nothing else in it. https://docs.python.org/3/library/audit_events.html
@@ -473,10 +473,13 @@ def test_after_a_loss_that_is_no_number_resuming_repeats_only_what_came_after_th
         loss_at(patch, 6, lambda loss, inputs: loss * float("nan"))
         failed = go_on(run)
     assert (failed.status, failed.step, failed.resumable) == ("failed", 6, True)
-    assert adapters.found(run.folder.parent) == []
+    assert failed.reason.endswith("the last checkpoint is kept. The adapter of step 6, the best so far, is saved.")
+    [saved] = adapters.found(run.folder.parent)
+    assert (saved.card["step"], saved.held_out["after"]["loss"]) == (6, failed.best["loss"])
     seen = go_on(run)
     assert (seen.status, seen.prepared["from_step"]) == ("done", 6)
     assert_same_course(seen, undisturbed)
+    assert [adapter.card["steps"] for adapter in adapters.found(run.folder.parent)] == [LAST_SHORT_STEP]
 
 
 def test_memory_that_runs_out_in_the_middle_costs_no_finished_step(tmp_path, short_spec, monkeypatch, cpu_alone):
