@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
 from medqa import device as devices
 from medqa import disputes, trust
 from medqa.base_model import locate, revision
-from medqa.datasets import fingerprint, held_out_split
+from medqa.datasets import held_out_split
 from medqa.device import Device, is_out_of_memory
 from medqa.estimate import BaseWeights
 from medqa.model import load_tokenizer
@@ -58,6 +58,9 @@ def train(run: Run, write: EventWriter) -> None:
     tokenizer = load_tokenizer(spec.base_model)
     # Those made since the run began are left to the next one: all ranks, and the run resumed, have the same rows.
     material = prepare(spec, tokenizer, write, disputes.wrong_keys(run.folder.parent, before.began))
+    if run.checkpoints():
+        # What they say of rows is their places in the order.
+        material.check_unchanged(spec.dataset, before.prepared)
     micro_batch = share = _rows_of_each_rank(spec)
     weights = chosen(spec, device)
     if weights.shared:
@@ -192,6 +195,7 @@ class Session:
             "base_weights": "shared" if self.weights.shared else "whole",
             "base_weights_reason": self.weights.reason,
             "parameters_here": parameters_here(model),
+            **self.material.fingerprints,
         }
 
     def _finish(self, model: PeftModel, best: Best, stopped: bool, evaluation_tokens: int) -> None:
@@ -230,7 +234,7 @@ class Session:
             "base_revision": revision(str(self.base_folder)),
             "dataset": self.spec.dataset,
             "rows": len(self.material.questions),
-            "rows_sha256": fingerprint(self.material.questions),
+            "rows_sha256": self.material.fingerprints["rows_sha256"],
             "left_out": self.material.loaded.skipped_by_reason,
             "spec": self.spec.to_json(),
             "step": step,

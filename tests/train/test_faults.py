@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from medqa import adapters, launch, runs
+from medqa import adapters, datasets, launch, runs
 from medqa.runs import EventWriter, Run, RunError
 from medqa.settings import ROOT
 from medqa.spec import RunSpec
@@ -447,6 +447,53 @@ def test_settings_that_cannot_be_read_are_what_a_failed_run_tells(copied):
     assert seen.status == "failed"
     assert "has no readable spec.json" in seen.reason
     assert len(copied.checkpoints()) == 2
+
+
+# Other questions under the same name
+
+
+@pytest.fixture
+def stopped_on_a_file(tmp_path, short_spec, cpu_alone):
+    """A run stopped after its first step, with a copy of the questions to itself."""
+    file = shutil.copy(short_spec.dataset, tmp_path / "mine.jsonl")
+    run = new_run(tmp_path / "runs", replace(short_spec, dataset=str(file)))
+    launch.stop(run)
+    assert go_on(run).status == "stopped"
+    run.stop_file.unlink()
+    return run, file
+
+
+def changed(file, split, explanation):
+    """In the file's first question of a split. Returns what the file held."""
+    before = file.read_text()
+    stem = datasets.load(str(file), split).questions[0].stem
+    rows = [json.loads(line) for line in before.splitlines()]
+    rows = [row | {"explanation": explanation} if row["question"] == stem else row for row in rows]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return before
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_run_whose_questions_have_changed_is_not_gone_on_with_until_they_are_back(stopped_on_a_file, split):
+    run, file = stopped_on_a_file
+    before = changed(file, split, "Another explanation.")
+    seen = go_on(run)
+    assert (seen.status, seen.step, seen.resumable) == ("failed", 1, True)
+    assert seen.reason.startswith(f"The questions of {file} are not those this run began with")
+    assert [adapter.card["steps"] for adapter in adapters.found(run.folder.parent)] == [1]
+    file.write_text(before)
+    seen = go_on(run)
+    assert (seen.status, seen.prepared["from_step"], seen.step) == ("done", 1, LAST_SHORT_STEP)
+
+
+def test_a_run_of_a_version_that_recorded_no_fingerprint_is_gone_on_with(stopped_on_a_file):
+    run, file = stopped_on_a_file
+    events = [json.loads(line) for line in run.events_file.read_text().splitlines()]
+    older = [{name: value for name, value in event.items() if not name.endswith("_sha256")} for event in events]
+    assert older != events
+    run.events_file.write_text("".join(json.dumps(event) + "\n" for event in older))
+    changed(file, "train", "Another explanation.")
+    assert go_on(run).status == "done"
 
 
 # No number, no memory
