@@ -61,8 +61,10 @@ class HeldOut:
 
         was_training = model.training
         model.eval()
-        share = ranks.together(my_share)
-        model.train(was_training)
+        try:
+            share = ranks.together(my_share)
+        finally:
+            model.train(was_training)
         loss, tokens, *certainties = ranks.total(*share)
         return {
             "correct": sum(value > 0 for value in certainties),

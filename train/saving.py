@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from peft import PeftModel
@@ -16,6 +17,7 @@ from medqa.evaluate import drawn
 from medqa.question import Question
 from medqa.runs import Progress, Run
 from medqa.spec import RunSpec
+from train.budget import Budget
 from train.reporting import score_certainties
 
 # Splits beside the held-out one that show what fine-tuning does not teach; scored once, at the end.
@@ -46,17 +48,18 @@ def held_out_certainty(spec: RunSpec, recorded: Progress, step: int) -> dict[str
 
 
 def control_scores(
-    spec: RunSpec, model: PeftModel, tokenizer: PreTrainedTokenizerBase, tokens_per_batch: int
+    spec: RunSpec, model: PeftModel, tokenizer: PreTrainedTokenizerBase, budget: Budget
 ) -> tuple[dict, dict[str, trust.Record]]:
     """Of each control split the scores, and how sure the adapter was."""
     scores, certainty = {}, {}
     most = CONTROL_QUESTIONS * spec.evaluation_questions
     for split in CONTROL_SPLITS.get(spec.dataset, ()):
         asked = drawn(datasets.load(spec.dataset, split).questions, most)
+        score = partial(score_certainties, model.get_base_model(), tokenizer, asked)
         with torch.inference_mode():
-            after = score_certainties(model.get_base_model(), tokenizer, asked, tokens_per_batch)
+            after = budget.within(score)
             with model.disable_adapter():
-                before = score_certainties(model.get_base_model(), tokenizer, asked, tokens_per_batch)
+                before = budget.within(score)
         counted = {"before": before, "after": after}
         scores[split] = {
             name: {"correct": sum(value > 0 for value in values), "total": len(values)}

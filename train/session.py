@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import traceback
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from medqa.settings import from_environment
 from medqa.spec import RunSpec
 from train import packing, ranks
 from train.best import Best
+from train.budget import Budget, free_memory_again
 from train.checkpoints import drop_unusable
 from train.failures import Diverged, TrainingFailed, sentence_for
 from train.lora import with_lora
@@ -76,9 +77,7 @@ def train(run: Run, write: EventWriter) -> None:
             if not is_out_of_memory(error) or micro_batch == 1:
                 raise
         # Outside the except block: the exception's traceback would keep the tensors alive.
-        gc.collect()
-        if device.torch_name == "cuda":
-            torch.cuda.empty_cache()
+        free_memory_again()
         smaller = max(size for size in range(1, micro_batch) if share % size == 0)
         lowered = f"Out of memory with {micro_batch} examples at a time: going on with {smaller}"
         write("note", message=f"{lowered}, accumulated to the same effective batch of {spec.batch_size}.")
@@ -111,7 +110,8 @@ class Session:
     def attempt(self, micro_batch: int) -> None:
         """Train from the newest whole checkpoint, or the start, to the end or until asked to stop; save the best."""
         set_seed(self.spec.seed)
-        evaluation_tokens = EVALUATION_TOKENS[self.device.torch_name] * micro_batch // _rows_of_each_rank(self.spec)
+        tokens = EVALUATION_TOKENS[self.device.torch_name] * micro_batch // _rows_of_each_rank(self.spec)
+        budget = Budget(tokens, self.write, can_shrink=not self.weights.shared)
         model = with_lora(self.spec, self.device, self.weights.shared)
         checkpoint = next(iter(self.run.checkpoints()), None)
         from_step = int(checkpoint.name.split("-")[1]) if checkpoint else 0
@@ -122,7 +122,7 @@ class Session:
         facts = self._facts(model, micro_batch) | {"batches_per_sort": order.batches_per_sort}
         self.write("prepared", from_step=from_step, total_steps=total, **facts)
         best = Best(self.run, model, _recorded(self.run).evaluations)
-        reporter = self._reporter(model, best, total, evaluation_tokens)
+        reporter = self._reporter(model, best, total, budget)
         trainer = LabelTrainer(
             model=model,
             args=_arguments(self.run, self.spec, self.device, total, micro_batch),
@@ -144,7 +144,7 @@ class Session:
             raise TrainingFailed(f"{sentence_for(error, self.run)} {saved}") from error
         with in_company(model.get_base_model()):
             if ranks.first():
-                self._finish(model, best, reporter.stopped, evaluation_tokens)
+                self._finish(model, best, reporter.stopped, budget)
 
     def _order(self, lengths: list[int], packed: bool, resumed: bool) -> LengthSortedSampler:
         """A run keeps its order of rows where it goes on, on whatever device that is."""
@@ -153,12 +153,12 @@ class Session:
             usual = _recorded(self.run).prepared.get("batches_per_sort", BATCHES_PER_SORT)
         return LengthSortedSampler(lengths, self.spec.batch_size, self.spec.seed, usual)
 
-    def _reporter(self, model: PeftModel, best: Best, total: int, evaluation_tokens: int) -> Reporter:
+    def _reporter(self, model: PeftModel, best: Best, total: int, budget: Budget) -> Reporter:
         held_out = self.material.held_out
 
         def measure(step: int) -> dict:
             with nullcontext() if step else model.disable_adapter():
-                return held_out.measure(model.get_base_model(), self.tokenizer, evaluation_tokens)
+                return budget.within(partial(held_out.measure, model.get_base_model(), self.tokenizer))
 
         reporter = Reporter(
             self.run,
@@ -198,12 +198,12 @@ class Session:
             **self.material.fingerprints,
         }
 
-    def _finish(self, model: PeftModel, best: Best, stopped: bool, evaluation_tokens: int) -> None:
+    def _finish(self, model: PeftModel, best: Best, stopped: bool, budget: Budget) -> None:
         recorded = _recorded(self.run)
         step = best.restore() or recorded.step
         controls = {}, {}
         if not stopped:
-            controls = control_scores(self.spec, model.eval(), self.tokenizer, evaluation_tokens)
+            controls = control_scores(self.spec, model.eval(), self.tokenizer, budget)
         scores = self._save(model, recorded, step, *controls)
         self.write("stopped" if stopped else "done", step=recorded.step, seconds=self.clock.seconds, scores=scores)
 

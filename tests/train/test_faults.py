@@ -548,6 +548,75 @@ def test_memory_that_runs_out_in_the_middle_costs_no_finished_step(tmp_path, sho
     assert losses == pytest.approx([step["loss"] for step in undisturbed.steps], abs=1e-3)
 
 
+@pytest.fixture
+def no_room_above(monkeypatch):
+    """no_room_above(tokens): scoring more of them at once asks the CPU's own allocator for what it refuses."""
+    from train import reporting
+
+    whole = reporting.log_probabilities
+
+    def limit(most):
+        import torch
+
+        def limited(model, encoded):
+            lengths = [len(prefix) + sum(map(len, options)) for prefix, options in encoded]
+            if max(lengths) * len(lengths) > most:
+                torch.empty(2**60, dtype=torch.uint8)
+            return whole(model, encoded)
+
+        monkeypatch.setattr(reporting, "log_probabilities", limited)
+
+    return limit
+
+
+def notes(seen):
+    return [event["message"] for event in seen.messages if event["event"] == "note"]
+
+
+def test_memory_that_runs_out_in_scoring_makes_it_score_less_at_once_and_training_go_on(
+    tmp_path, short_spec, no_room_above, cpu_alone
+):
+    spec = replace(short_spec, dataset="handbook", rows=48, evaluation_questions=40)
+    undisturbed = go_on(new_run(tmp_path / "undisturbed", spec))
+    no_room_above(1500)
+    run = new_run(tmp_path / "runs", spec)
+    seen = go_on(run)
+    assert seen.status == "done", seen.reason
+    assert [event["micro_batch"] for event in seen.messages if event["event"] == "prepared"] == [4]
+    said = "Out of memory scoring {} tokens at once: going on with {}."
+    assert notes(seen) == [said.format("4,096", "2,048"), said.format("2,048", "1,024")]
+    assert_same_course(seen, undisturbed)
+    assert [event["correct"] for event in seen.evaluations] == [event["correct"] for event in undisturbed.evaluations]
+    assert seen.scores == undisturbed.scores
+
+
+def test_memory_too_small_for_one_question_ends_the_run_with_a_sentence(tmp_path, short_spec, no_room_above, cpu_alone):
+    no_room_above(10)
+    seen = go_on(new_run(tmp_path / "runs", short_spec))
+    assert seen.status == "failed"
+    assert seen.reason.startswith("The device is out of memory even with one example at a time.")
+    said = "Out of memory scoring {:,} tokens at once: going on with {:,}."
+    assert notes(seen)[:4] == [said.format(size, size // 2) for size in (4096, 2048, 1024, 512)]
+
+
+def test_memory_that_runs_out_in_the_last_scoring_is_met_with_less_at_once_too(
+    tmp_path, short_spec, no_room_above, monkeypatch, cpu_alone
+):
+    from train import session
+
+    controls = session.control_scores
+
+    def short_of_memory(*parts):
+        no_room_above(3000)
+        return controls(*parts)
+
+    monkeypatch.setattr(session, "control_scores", short_of_memory)
+    seen = go_on(new_run(tmp_path / "runs", replace(short_spec, dataset="handbook", rows=48, evaluation_questions=40)))
+    assert seen.status == "done", seen.reason
+    assert len([event for event in seen.messages if event["event"] == "prepared"]) == 1
+    assert notes(seen) == ["Out of memory scoring 4,096 tokens at once: going on with 2,048."]
+
+
 # A long run on the page
 
 
