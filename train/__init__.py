@@ -14,6 +14,7 @@ attention.py  attention on a CPU: written out for short rows, where SDPA's backw
 reporting.py  events while training: steps, evaluations, checkpoints, stop
 budget.py     how many tokens are scored at once, less when memory runs out
 saving.py     the finished adapter, its scores and its card
+swap.py       two folders that change names in one moment
 best.py       the best adapter so far, kept where a resumed run finds it
 checkpoints.py  drops what can't be resumed from, keeps the newest two
 failures.py   an exception to the sentence that says what happened and what to do

@@ -19,6 +19,7 @@ from medqa.runs import Progress, Run
 from medqa.spec import RunSpec
 from train.budget import Budget
 from train.reporting import score_certainties
+from train.swap import swapped
 
 # Splits beside the held-out one that show what fine-tuning does not teach; scored once, at the end.
 CONTROL_SPLITS = {"handbook": ("read", "unknown")}
@@ -70,7 +71,7 @@ def control_scores(
 
 
 def save_adapter(run: Run, model: PeftModel, card: dict, questions: Sequence[Question]) -> None:
-    """Write beside, then rename: a folder called `adapter` is always whole."""
+    """Write beside, then take its name: a folder called `adapter` is always whole."""
     part, old = run.folder / "adapter.part", run.folder / "adapter.old"
     shutil.rmtree(part, ignore_errors=True)
     # The name the run was given, not the folder it was found in: an adapter moves between machines.
@@ -79,15 +80,20 @@ def save_adapter(run: Run, model: PeftModel, card: dict, questions: Sequence[Que
     model.save_pretrained(part, save_embedding_layers=False)
     training_rows.write(part, questions)
     (part / "medqa.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    if run.adapter.exists():
+    # Not where there is none before it, either.
+    if not swapped(part, run.adapter):
         # Left over where an earlier save was killed at its last line.
         shutil.rmtree(old, ignore_errors=True)
-        run.adapter.rename(old)
-    part.rename(run.adapter)
-    shutil.rmtree(old, ignore_errors=True)
+        if run.adapter.exists():
+            run.adapter.rename(old)
+        part.rename(run.adapter)
+    # The one before it has either name.
+    for before in (part, old):
+        shutil.rmtree(before, ignore_errors=True)
 
 
 def recover_renamed_adapter(run: Run) -> None:
+    """Of a run killed between two renames, where the folders can't be swapped."""
     old = run.folder / "adapter.old"
     if old.exists() and not run.adapter.exists():
         old.rename(run.adapter)

@@ -423,15 +423,48 @@ def test_an_adapter_lost_between_two_renames_is_found_again(tmp_path, finished_r
     assert run.has_adapter
 
 
-def test_a_save_killed_before_it_cleared_up_leaves_nothing_in_the_way_of_the_next(tmp_path, short_spec, monkeypatch):
+@pytest.fixture
+def stopped_run(tmp_path, short_spec, monkeypatch):
+    """After its fifth step, with an adapter; nothing keeps it from going on."""
     run = new_run(tmp_path, short_spec)
-    stop_in_the_fifth_step(run, monkeypatch)
-    assert go_on(run).status == "stopped"
-    shutil.copytree(run.adapter, run.folder / "adapter.old")
+    with monkeypatch.context() as patch:
+        stop_in_the_fifth_step(run, patch)
+        assert go_on(run).status == "stopped"
     run.stop_file.unlink()
+    return run
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="folders can't be swapped")
+def test_there_is_an_adapter_to_choose_at_every_moment_in_which_another_takes_its_place(stopped_run):
+    moments, watching = [], True
+
+    def watch(event, arguments):
+        if watching:
+            moments.append((event, os.path.exists(stopped_run.adapter / "adapter_config.json")))
+
+    # Whatever the system is asked for; such a hook can't be taken away again.
+    sys.addaudithook(watch)
+    try:
+        seen = go_on(stopped_run)
+    finally:
+        watching = False
+    assert (seen.status, card(stopped_run)["steps"]) == ("done", seen.total_steps)
+    assert {event for event, there in moments if not there} == set()
+    assert ("shutil.rmtree", True) in moments
+
+
+@pytest.mark.parametrize("swaps", [True, False], ids=["where folders can be swapped", "where they can't"])
+def test_a_save_killed_before_it_cleared_up_leaves_nothing_in_the_way_of_the_next(stopped_run, monkeypatch, swaps):
+    from train import saving
+
+    run = stopped_run
+    if not swaps:
+        monkeypatch.setattr(saving, "swapped", lambda *_: False)
+    for left in ("adapter.old", "adapter.part"):
+        shutil.copytree(run.adapter, run.folder / left)
     seen = go_on(run)
     assert (seen.status, card(run)["steps"]) == ("done", seen.total_steps)
-    assert not (run.folder / "adapter.old").exists()
+    assert not {"adapter.old", "adapter.part"} & {path.name for path in run.folder.iterdir()}
 
 
 # What goes wrong
