@@ -13,7 +13,7 @@ graphs.py     the decoder's pass as one launch, on a GPU
 attention.py  attention on a CPU: written out for short rows, where SDPA's backward pass is slow
 reporting.py  events while training: steps, evaluations, checkpoints, stop
 budget.py     how many tokens are scored at once, less when memory runs out
-saving.py     the finished adapter, its scores and its card
+saving.py     the finished adapter, its scores and its cards; model_card.py is the one for people
 swap.py       two folders that change names in one moment
 best.py       the best adapter so far, kept where a resumed run finds it
 checkpoints.py  drops what can't be resumed from, keeps the newest two

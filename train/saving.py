@@ -1,4 +1,4 @@
-"""The finished adapter: its scores, its card `medqa.json`, and the folder that appears whole or not at all."""
+"""The finished adapter: its scores, its cards, and the folder that appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from medqa.question import Question
 from medqa.runs import Progress, Run
 from medqa.spec import RunSpec
 from train.budget import Budget
+from train.model_card import model_card
 from train.reporting import score_certainties
 from train.swap import swapped
 
@@ -74,12 +75,15 @@ def save_adapter(run: Run, model: PeftModel, card: dict, questions: Sequence[Que
     """Write beside, then take its name: a folder called `adapter` is always whole."""
     part, old = run.folder / "adapter.part", run.folder / "adapter.old"
     shutil.rmtree(part, ignore_errors=True)
-    # The name the run was given, not the folder it was found in: an adapter moves between machines.
+    # The name the run was given, not the folder it was found in: an adapter moves between machines. Where that is a
+    # path it stays whole: AutoPeftModel loads the base by it, as we do by the same in medqa.json.
     model.peft_config["default"].base_model_name_or_path = card["base_model"]
     # LoRA changes no embeddings; left to itself PEFT asks the Hub whether the vocabulary grew.
     model.save_pretrained(part, save_embedding_layers=False)
     training_rows.write(part, questions)
     (part / "medqa.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    # In place of PEFT's, which is a form to fill in and names this machine's folder of the base.
+    (part / "README.md").write_text(model_card(run.name, card), encoding="utf-8")
     # Not where there is none before it, either.
     if not swapped(part, run.adapter):
         # Left over where an earlier save was killed at its last line.
