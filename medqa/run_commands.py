@@ -12,8 +12,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from medqa import adapters, export, launch, runs
+from medqa.datasets import NAMES
 from medqa.runs import EventReader, Progress, Run, RunError
-from medqa.settings import Settings
+from medqa.settings import EMBEDDED, Settings
 from medqa.spec import CHOICES, PRESETS, RANGES, RunSpec, with_text_settings
 
 POLL_SECONDS = 0.3
@@ -99,8 +100,19 @@ def _as_text(value: object) -> str:
 
 
 def train_command(chosen: argparse.Namespace, settings: Settings) -> int:
-    spec = with_text_settings(replace(PRESETS[chosen.preset].spec, name=chosen.name), chosen.set)
+    spec = _from_any_folder(with_text_settings(replace(PRESETS[chosen.preset].spec, name=chosen.name), chosen.set))
     return _to_its_end(launch.start(launch.with_free_name(spec, chosen.preset, settings.runs), settings.runs))
+
+
+def _from_any_folder(spec: RunSpec) -> RunSpec:
+    """Its relative paths as absolute ones: the training process works in MedQA's own folder."""
+    dataset, base = (Path(name).expanduser().absolute() for name in (spec.dataset, spec.base_model))
+    if spec.dataset.strip() and spec.dataset not in NAMES:
+        spec = replace(spec, dataset=str(dataset))
+    # Anything else is a Hub id, or told to be no base model.
+    if spec.base_model.strip() and spec.base_model != EMBEDDED and base.is_dir():
+        spec = replace(spec, base_model=str(base))
+    return spec
 
 
 def resume_command(chosen: argparse.Namespace, settings: Settings) -> int:

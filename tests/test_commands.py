@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -323,9 +324,14 @@ def test_an_unknown_command_or_preset_is_refused_with_those_there_are(said, caps
     assert "quick" in capsys.readouterr().err
 
 
-def test_training_in_the_foreground_ends_with_the_scores(said, tiny_base, questions_file, on_one_cpu_thread, tmp_path):
+def test_training_in_the_foreground_ends_with_the_scores(
+    said, tiny_base, questions_file, on_one_cpu_thread, tmp_path, monkeypatch
+):
+    # Named from where one is, which is not where the training process works.
+    monkeypatch.chdir(Path(questions_file).parent)
+    base, dataset = os.path.relpath(tiny_base), Path(questions_file).name
     code, out, error = said(
-        "train", "--name", "mine-1", "--set", f"base_model={tiny_base}", f"dataset={questions_file}", "epochs=0.1",
+        "train", "--name", "mine-1", "--set", f"base_model={base}", f"dataset={dataset}", "epochs=0.1",
         "evaluation_questions=3", "max_length=128", "lora_rank=2",
     )  # fmt: skip
     assert code == 0, error
@@ -334,6 +340,37 @@ def test_training_in_the_foreground_ends_with_the_scores(said, tiny_base, questi
     assert "/3, after " in out
     # The next line of a script may start the next run.
     assert not Run(tmp_path / "runs" / "mine-1").alive
+
+
+@pytest.mark.parametrize(
+    ("given", "base", "dataset"),
+    [
+        ([], "medqa-nano", "handbook"),
+        (["base_model=owner/name", "dataset=medmcqa"], "owner/name", "medmcqa"),
+        (["base_model=Qwen/here", "dataset=../nowhere.csv"], "{here}/Qwen/here", "{here}/../nowhere.csv"),
+        (["base_model=./Qwen/here", "dataset=~/mine.csv"], "{here}/Qwen/here", "{home}/mine.csv"),
+    ],
+)
+def test_a_relative_path_is_kept_with_the_folder_it_starts_from_and_a_name_as_it_is(
+    said, monkeypatch, tmp_path, given, base, dataset
+):
+    # Folders of these names are there, and the names are the built-in ones' all the same.
+    for folder in ("Qwen/here", "medqa-nano", "handbook"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    kept = []
+
+    def start(spec, folder):
+        kept.append(spec)
+        run = new_run(folder, spec)
+        EventWriter(run)("stopped", step=1)
+        return run
+
+    monkeypatch.setattr(launch, "start", start)
+    said("train", *(["--set", *given] if given else []))
+    where = {"here": tmp_path, "home": tmp_path / "home"}
+    assert [(spec.base_model, spec.dataset) for spec in kept] == [(base.format(**where), dataset.format(**where))]
 
 
 @pytest.fixture
