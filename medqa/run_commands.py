@@ -9,6 +9,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from datetime import timedelta
 from pathlib import Path
 
 from medqa import adapters, export, launch, runs
@@ -21,6 +22,8 @@ POLL_SECONDS = 0.3
 # A process that has written its last event has its libraries to close and a GPU to give back.
 SECONDS_TO_LEAVE = 60.0
 HELP_WIDTH = 79
+# The pace is the run's own record: tqdm would count the seconds in which the libraries, the model and the data load.
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -152,14 +155,13 @@ def _follow(run: Run) -> Progress:
 
     reader = EventReader(run)
     asked = False
-    with tqdm(unit="step", desc=run.name, dynamic_ncols=True) as bar:
+    with tqdm(desc=run.name, dynamic_ncols=True, bar_format=BAR) as bar:
         while True:
             try:
                 seen = runs.progress_of(run, reader)
                 bar.total = seen.total_steps or None
                 bar.n = seen.step
-                if seen.steps:
-                    bar.set_postfix_str(f"loss {seen.steps[-1]['loss']:.3f}", refresh=False)
+                bar.set_postfix_str(", ".join(_figures(seen)), refresh=False)
                 bar.refresh()
                 if seen.status != "running":
                     _let_go(run)
@@ -171,6 +173,15 @@ def _follow(run: Run) -> Progress:
                 asked = True
                 launch.stop(run)
                 bar.write("Stopping after this step …")
+
+
+def _figures(seen: Progress) -> Iterator[str]:
+    if seen.seconds_left is not None:
+        yield f"{timedelta(seconds=round(seen.seconds_left))} left"
+    if pace := seen.seconds_per_step:
+        yield f"{pace:.1f} s/step" if pace > 1 else f"{1 / pace:.1f} steps/s"
+    if seen.steps:
+        yield f"loss {seen.steps[-1]['loss']:.3f}"
 
 
 def _let_go(run: Run) -> None:

@@ -488,6 +488,23 @@ def test_a_training_that_does_not_finish_says_why_with_its_exit_code(said, monke
     assert sentence in error
 
 
+def test_the_pace_shown_is_that_of_the_steps_and_not_of_what_loads_before_them(said, monkeypatch):
+    def start(spec, folder):
+        run = new_run(folder, spec)
+        write = EventWriter(run)
+        write("started", process=1)
+        write("prepared", from_step=0, total_steps=40)
+        for step in range(1, 21):
+            # Five seconds until the first, and one in which something is measured.
+            write("step", step=step, loss=2.0, seconds=5 + step / 14 + (step > 10))
+        return run
+
+    monkeypatch.setattr(launch, "start", start)
+    _, _, error = said("train", "--name", "mine-1")
+    assert "mine-1:  50%|" in error
+    assert "| 20/40 [00:00, 14.0 steps/s, loss 2.000]" in error
+
+
 def test_a_training_that_fails_says_where_the_adapter_is_that_it_has(said, monkeypatch, finished_run, tmp_path):
     def start(spec, folder):
         run = Run(shutil.copytree(finished_run.folder, folder / "mine-1"))
