@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import textwrap
 import time
@@ -109,7 +110,7 @@ def train_command(chosen: argparse.Namespace, settings: Settings) -> int:
 
 def _from_any_folder(spec: RunSpec) -> RunSpec:
     """Its relative paths as absolute ones: the training process works in MedQA's own folder."""
-    dataset, base = (Path(name).expanduser().absolute() for name in (spec.dataset, spec.base_model))
+    dataset, base = (Path(os.path.expanduser(name)).absolute() for name in (spec.dataset, spec.base_model))
     if spec.dataset.strip() and spec.dataset not in NAMES:
         spec = replace(spec, dataset=str(dataset))
     # Anything else is a Hub id, or told to be no base model.

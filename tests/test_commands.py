@@ -349,6 +349,11 @@ def test_training_in_the_foreground_ends_with_the_scores(
         (["base_model=owner/name", "dataset=medmcqa"], "owner/name", "medmcqa"),
         (["base_model=Qwen/here", "dataset=../nowhere.csv"], "{here}/Qwen/here", "{here}/../nowhere.csv"),
         (["base_model=./Qwen/here", "dataset=~/mine.csv"], "{here}/Qwen/here", "{home}/mine.csv"),
+        (
+            ["base_model=~nobody-x/at/home", "dataset=~nobody-x/mine.csv"],
+            "~nobody-x/at/home",
+            "{here}/~nobody-x/mine.csv",
+        ),
     ],
 )
 def test_a_relative_path_is_kept_with_the_folder_it_starts_from_and_a_name_as_it_is(

@@ -84,7 +84,7 @@ def save_adapter(run: Run, model: PeftModel, card: dict, questions: Sequence[Que
     (part / "medqa.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     # In place of PEFT's, which is a form to fill in and names this machine's folder of the base.
     (part / "README.md").write_text(model_card(run.name, card), encoding="utf-8")
-    # Not where there is none before it, either.
+    # Not swapped where there is none to swap with, either.
     if not swapped(part, run.adapter):
         # Left over where an earlier save was killed at its last line.
         shutil.rmtree(old, ignore_errors=True)

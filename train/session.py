@@ -132,19 +132,22 @@ class Session:
             callbacks=[reporter],
         )
         reporter.trainer = trainer
-        try:
-            if from_step < total:
-                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            else:
-                trainer._load_from_checkpoint(str(checkpoint), model)
-        except Exception as error:
-            goes_on = is_out_of_memory(error) and micro_batch > 1
-            if goes_on or not (saved := self._save_despite(error, model, best)):
-                raise
-            raise TrainingFailed(f"{sentence_for(error, self.run)} {saved}") from error
+        if from_step < total:
+            self._take_steps(trainer, checkpoint, best, micro_batch)
+        else:
+            trainer._load_from_checkpoint(str(checkpoint), model)
         with in_company(model.get_base_model()):
             if ranks.first():
                 self._finish(model, best, reporter.stopped, budget)
+
+    def _take_steps(self, trainer: LabelTrainer, checkpoint: Path | None, best: Best, micro_batch: int) -> None:
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except Exception as error:
+            goes_on = is_out_of_memory(error) and micro_batch > 1
+            if goes_on or not (saved := self._save_despite(error, best)):
+                raise
+            raise TrainingFailed(f"{sentence_for(error, self.run)} {saved}") from error
 
     def _order(self, lengths: list[int], packed: bool, resumed: bool) -> LengthSortedSampler:
         """A run keeps its order of rows where it goes on, on whatever device that is."""
@@ -207,7 +210,7 @@ class Session:
         scores = self._save(model, recorded, step, *controls)
         self.write("stopped" if stopped else "done", step=recorded.step, seconds=self.clock.seconds, scores=scores)
 
-    def _save_despite(self, error: Exception, model: PeftModel, best: Best) -> str:
+    def _save_despite(self, error: Exception, best: Best) -> str:
         """What was finished before a failure: the best adapter, where it beats the base; the sentence that says so."""
         try:
             recorded = _recorded(self.run)
@@ -215,7 +218,7 @@ class Session:
             if not ranks.first() or not best.beats(base):
                 return ""
             step = best.restore()
-            self._save(model, recorded, step, {}, {})
+            self._save(best.model, recorded, step, {}, {})
             return f"The adapter of step {step:,}, the best so far, is saved."
         except Exception:
             # What ended the training is to be told, not what this met on top of it; the log has both.
