@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from datetime import timedelta
 from pathlib import Path
 
 from medqa import adapters, export, launch, runs
+from medqa.datasets import NAMES
 from medqa.runs import EventReader, Progress, Run, RunError
-from medqa.settings import Settings
+from medqa.settings import EMBEDDED, Settings
 from medqa.spec import CHOICES, PRESETS, RANGES, RunSpec, with_text_settings
 
 POLL_SECONDS = 0.3
 # A process that has written its last event has its libraries to close and a GPU to give back.
 SECONDS_TO_LEAVE = 60.0
 HELP_WIDTH = 79
+# The pace is the run's own record: tqdm would count the seconds in which the libraries, the model and the data load.
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -99,8 +104,19 @@ def _as_text(value: object) -> str:
 
 
 def train_command(chosen: argparse.Namespace, settings: Settings) -> int:
-    spec = with_text_settings(replace(PRESETS[chosen.preset].spec, name=chosen.name), chosen.set)
+    spec = _from_any_folder(with_text_settings(replace(PRESETS[chosen.preset].spec, name=chosen.name), chosen.set))
     return _to_its_end(launch.start(launch.with_free_name(spec, chosen.preset, settings.runs), settings.runs))
+
+
+def _from_any_folder(spec: RunSpec) -> RunSpec:
+    """Its relative paths as absolute ones: the training process works in MedQA's own folder."""
+    dataset, base = (Path(os.path.expanduser(name)).absolute() for name in (spec.dataset, spec.base_model))
+    if spec.dataset.strip() and spec.dataset not in NAMES:
+        spec = replace(spec, dataset=str(dataset))
+    # Anything else is a Hub id, or told to be no base model.
+    if spec.base_model.strip() and spec.base_model != EMBEDDED and base.is_dir():
+        spec = replace(spec, base_model=str(base))
+    return spec
 
 
 def resume_command(chosen: argparse.Namespace, settings: Settings) -> int:
@@ -121,6 +137,9 @@ def _to_its_end(run: Run) -> int:
         return 130
     if seen.status == "failed":
         print(f"medqa: {seen.reason}", file=sys.stderr)
+        if run.has_adapter:
+            ask = f"python -m medqa ask --adapter {run.name}"
+            print(f"medqa: its adapter is in {run.adapter}; ask with it: {ask}", file=sys.stderr)
     elif seen.status == "interrupted":
         print(f"medqa: the training process ended without a word; see {run.folder / 'process.log'}", file=sys.stderr)
     else:
@@ -137,14 +156,13 @@ def _follow(run: Run) -> Progress:
 
     reader = EventReader(run)
     asked = False
-    with tqdm(unit="step", desc=run.name, dynamic_ncols=True) as bar:
+    with tqdm(desc=run.name, dynamic_ncols=True, bar_format=BAR) as bar:
         while True:
             try:
                 seen = runs.progress_of(run, reader)
                 bar.total = seen.total_steps or None
                 bar.n = seen.step
-                if seen.steps:
-                    bar.set_postfix_str(f"loss {seen.steps[-1]['loss']:.3f}", refresh=False)
+                bar.set_postfix_str(", ".join(_figures(seen)), refresh=False)
                 bar.refresh()
                 if seen.status != "running":
                     _let_go(run)
@@ -156,6 +174,15 @@ def _follow(run: Run) -> Progress:
                 asked = True
                 launch.stop(run)
                 bar.write("Stopping after this step …")
+
+
+def _figures(seen: Progress) -> Iterator[str]:
+    if seen.seconds_left is not None:
+        yield f"{timedelta(seconds=round(seen.seconds_left))} left"
+    if pace := seen.seconds_per_step:
+        yield f"{pace:.1f} s/step" if pace > 1 else f"{1 / pace:.1f} steps/s"
+    if seen.steps:
+        yield f"loss {seen.steps[-1]['loss']:.3f}"
 
 
 def _let_go(run: Run) -> None:

@@ -220,14 +220,19 @@ class Progress:
         return next((event for event in reversed(self.evaluations) if event.get("kept")), None)
 
     @property
-    def seconds_left(self) -> float | None:
-        """By the median pace of the last 20 steps, to which measuring adds; None before there are two."""
+    def seconds_per_step(self) -> float | None:
+        """The median of the last 20 steps; None before there are two."""
         recent = self.steps[-21:]
-        if self.status != "running" or len(recent) < 2:
-            return None
         # Not the mean: an evaluation takes as long as several steps, and would count as if each had one.
-        pace = median(after["seconds"] - before["seconds"] for before, after in pairwise(recent))
-        return pace * (self.total_steps - self.step)
+        paces = [after["seconds"] - before["seconds"] for before, after in pairwise(recent)]
+        return median(paces) if paces else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the pace of the last steps, to which measuring adds; None where that is not known."""
+        if self.status != "running" or self.seconds_per_step is None:
+            return None
+        return self.seconds_per_step * (self.total_steps - self.step)
 
 
 def progress(events: list[dict], alive: bool, has_checkpoint: bool) -> Progress:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -323,9 +324,14 @@ def test_an_unknown_command_or_preset_is_refused_with_those_there_are(said, caps
     assert "quick" in capsys.readouterr().err
 
 
-def test_training_in_the_foreground_ends_with_the_scores(said, tiny_base, questions_file, on_one_cpu_thread, tmp_path):
+def test_training_in_the_foreground_ends_with_the_scores(
+    said, tiny_base, questions_file, on_one_cpu_thread, tmp_path, monkeypatch
+):
+    # Named from where one is, which is not where the training process works.
+    monkeypatch.chdir(Path(questions_file).parent)
+    base, dataset = os.path.relpath(tiny_base), Path(questions_file).name
     code, out, error = said(
-        "train", "--name", "mine-1", "--set", f"base_model={tiny_base}", f"dataset={questions_file}", "epochs=0.1",
+        "train", "--name", "mine-1", "--set", f"base_model={base}", f"dataset={dataset}", "epochs=0.1",
         "evaluation_questions=3", "max_length=128", "lora_rank=2",
     )  # fmt: skip
     assert code == 0, error
@@ -334,6 +340,42 @@ def test_training_in_the_foreground_ends_with_the_scores(said, tiny_base, questi
     assert "/3, after " in out
     # The next line of a script may start the next run.
     assert not Run(tmp_path / "runs" / "mine-1").alive
+
+
+@pytest.mark.parametrize(
+    ("given", "base", "dataset"),
+    [
+        ([], "medqa-nano", "handbook"),
+        (["base_model=owner/name", "dataset=medmcqa"], "owner/name", "medmcqa"),
+        (["base_model=Qwen/here", "dataset=../nowhere.csv"], "{here}/Qwen/here", "{here}/../nowhere.csv"),
+        (["base_model=./Qwen/here", "dataset=~/mine.csv"], "{here}/Qwen/here", "{home}/mine.csv"),
+        (
+            ["base_model=~nobody-x/at/home", "dataset=~nobody-x/mine.csv"],
+            "~nobody-x/at/home",
+            "{here}/~nobody-x/mine.csv",
+        ),
+    ],
+)
+def test_a_relative_path_is_kept_with_the_folder_it_starts_from_and_a_name_as_it_is(
+    said, monkeypatch, tmp_path, given, base, dataset
+):
+    # Folders of these names are there, and the names are the built-in ones' all the same.
+    for folder in ("Qwen/here", "medqa-nano", "handbook"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    kept = []
+
+    def start(spec, folder):
+        kept.append(spec)
+        run = new_run(folder, spec)
+        EventWriter(run)("stopped", step=1)
+        return run
+
+    monkeypatch.setattr(launch, "start", start)
+    said("train", *(["--set", *given] if given else []))
+    where = {"here": tmp_path, "home": tmp_path / "home"}
+    assert [(spec.base_model, spec.dataset) for spec in kept] == [(base.format(**where), dataset.format(**where))]
 
 
 @pytest.fixture
@@ -449,6 +491,39 @@ def test_a_training_that_does_not_finish_says_why_with_its_exit_code(said, monke
     ended, _, error = said("train")
     assert ended == code
     assert sentence in error
+
+
+def test_the_pace_shown_is_that_of_the_steps_and_not_of_what_loads_before_them(said, monkeypatch):
+    def start(spec, folder):
+        run = new_run(folder, spec)
+        write = EventWriter(run)
+        write("started", process=1)
+        write("prepared", from_step=0, total_steps=40)
+        for step in range(1, 21):
+            # Five seconds until the first, and one in which something is measured.
+            write("step", step=step, loss=2.0, seconds=5 + step / 14 + (step > 10))
+        return run
+
+    monkeypatch.setattr(launch, "start", start)
+    _, _, error = said("train", "--name", "mine-1")
+    assert "mine-1:  50%|" in error
+    assert "| 20/40 [00:00, 14.0 steps/s, loss 2.000]" in error
+
+
+def test_a_training_that_fails_says_where_the_adapter_is_that_it_has(said, monkeypatch, finished_run, tmp_path):
+    def start(spec, folder):
+        run = Run(shutil.copytree(finished_run.folder, folder / "mine-1"))
+        EventWriter(run)("failed", reason="The loss exploded.")
+        return run
+
+    monkeypatch.setattr(launch, "start", start)
+    code, _, error = said("train")
+    folder = tmp_path / "runs" / "mine-1" / "adapter"
+    assert code == 1
+    assert error.endswith(
+        f"medqa: The loss exploded.\nmedqa: its adapter is in {folder}; ask with it: "
+        "python -m medqa ask --adapter mine-1\n"
+    )
 
 
 def test_what_the_help_says_of_presets_and_fields_can_be_given_as_it_stands(said, capsys):

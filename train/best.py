@@ -45,6 +45,10 @@ class Best:
         self.kept.append({"step": step, **measured})
         return True
 
+    def beats(self, base: dict | None) -> bool:
+        """Whether there is one, and it is better than what the base alone has measured, where that is known."""
+        return bool(self.kept) and (base is None or better(self.kept[-1], base))
+
     def forget_unreachable(self) -> None:
         """Delete what is not the best up to any checkpoint that is left."""
         up_to = [int(folder.name.split("-")[1]) for folder in self.run.checkpoints()]

@@ -19,6 +19,10 @@ class TrainingFailed(UserError):
     """Training can't go on; the message is the sentence for the page."""
 
 
+class Diverged(TrainingFailed):
+    """Loss or gradient went out of bounds. All ranks meet it at the same step."""
+
+
 def sentence_for(error: BaseException, run: Run) -> str:
     if isinstance(error, UserError):
         return str(error)

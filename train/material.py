@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from medqa import datasets
-from medqa.datasets import held_out_split
+from medqa.datasets import fingerprint, held_out_split
 from medqa.datasets.rows import DatasetError, Loaded
 from medqa.disputes import Dispute
 from medqa.evaluate import drawn
@@ -26,6 +26,16 @@ class Material:
     too_long: int
     loaded: Loaded
     held_out: HeldOut
+    # As the event "prepared" has them.
+    fingerprints: dict[str, str]
+
+    def check_unchanged(self, dataset: str, prepared: dict) -> None:
+        """`prepared`: that of the run's turn before; an older version's has no fingerprints. Raises DatasetError."""
+        if any(prepared.get(name, now) != now for name, now in self.fingerprints.items()):
+            raise DatasetError(
+                f"The questions of {dataset} are not those this run began with, so it can't go on where it was. "
+                "Put them back as they were, then resume; or start a new run under another name."
+            )
 
 
 def prepare(
@@ -44,7 +54,8 @@ def prepare(
     except DatasetError as error:
         write("note", message=f"Accuracy is not measured in this run: {error}")
         held_out = HeldOut((), ())
-    return Material(questions, examples, len(loaded.questions) - len(questions), loaded, held_out)
+    fingerprints = {"rows_sha256": fingerprint(questions), "held_out_sha256": fingerprint(held_out.questions)}
+    return Material(questions, examples, len(loaded.questions) - len(questions), loaded, held_out, fingerprints)
 
 
 def _held_out(spec: RunSpec, tokenizer: PreTrainedTokenizerBase, wrong_keys: Sequence[Dispute]) -> HeldOut:

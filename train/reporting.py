@@ -19,7 +19,7 @@ from medqa.runs import EventWriter, Run
 from train import ranks
 from train.best import Best
 from train.checkpoints import keep_newest
-from train.failures import TrainingFailed
+from train.failures import Diverged
 from train.sharding import in_company
 from train.trainer import LabelTrainer, collate, label_loss
 
@@ -61,8 +61,10 @@ class HeldOut:
 
         was_training = model.training
         model.eval()
-        share = ranks.together(my_share)
-        model.train(was_training)
+        try:
+            share = ranks.together(my_share)
+        finally:
+            model.train(was_training)
         loss, tokens, *certainties = ranks.total(*share)
         return {
             "correct": sum(value > 0 for value in certainties),
@@ -174,7 +176,7 @@ class Reporter(TrainerCallback):
         return [0] * bool(base_due) + [number] * bool(due)
 
     def _tell(self, args) -> None:
-        """Write the event of the step that none was written for, and look whether all is well. Raises TrainingFailed.
+        """Write the event of the step that none was written for, and look whether all is well. Raises Diverged.
 
         Never later than the step is saved or measured: its weights may be no numbers any more.
         """
@@ -185,7 +187,7 @@ class Reporter(TrainerCallback):
         loss = ranks.total(share)[0]
         for what, value in (("loss", loss), ("gradient", gradient)):
             if not math.isfinite(value):
-                raise TrainingFailed(
+                raise Diverged(
                     f"The {what} became {value} at step {step.number}: the learning rate {args.learning_rate:g} is too "
                     "high for these settings. Start again with a tenth of it; the last checkpoint is kept."
                 )
@@ -228,7 +230,7 @@ class Reporter(TrainerCallback):
         # The first loss is the untouched model's; a mean of several would have the explosion in it already.
         rise = sum(recent) / len(recent) - self.losses[0]
         if rise > EXPLODED_BY_NATS:
-            raise TrainingFailed(
+            raise Diverged(
                 f"The loss exploded: it rose by {rise:.1f} to {recent[-1]:.1f} by step {step}. The learning rate "
                 f"{learning_rate:g} is too high. Start again with a tenth of it; the last checkpoint is kept."
             )

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-import gc
+import traceback
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
-from transformers.pytorch_utils import Conv1D
 
 from medqa import device as devices
 from medqa import disputes, trust
 from medqa.base_model import locate, revision
-from medqa.datasets import fingerprint, held_out_split
+from medqa.datasets import held_out_split
 from medqa.device import Device, is_out_of_memory
 from medqa.estimate import BaseWeights
-from medqa.model import load_base, load_tokenizer
+from medqa.model import load_tokenizer
 from medqa.runs import EventReader, EventWriter, Progress, Run, progress
 from medqa.settings import from_environment
-from medqa.spec import ALL_LINEAR, RunSpec
-from train import attention, packing, ranks
+from medqa.spec import RunSpec
+from train import packing, ranks
 from train.best import Best
+from train.budget import Budget, free_memory_again
 from train.checkpoints import drop_unusable
-from train.failures import TrainingFailed
-from train.fused import fuse
+from train.failures import Diverged, TrainingFailed, sentence_for
+from train.lora import with_lora
 from train.material import Material, prepare
 from train.reporting import Clock, Reporter
 from train.saving import control_scores, held_out_certainty, held_out_scores, recover_renamed_adapter, save_adapter
-from train.sharding import chosen, in_company, parameters_here, rows_at_once, share_out
+from train.sharding import chosen, in_company, parameters_here, rows_at_once
 from train.trainer import BATCHES_PER_SORT, BATCHES_PER_SORT_PACKED, Examples, LabelTrainer, LengthSortedSampler
 
 # Read at once when measuring, where memory was enough for the whole batch.
@@ -58,6 +59,9 @@ def train(run: Run, write: EventWriter) -> None:
     tokenizer = load_tokenizer(spec.base_model)
     # Those made since the run began are left to the next one: all ranks, and the run resumed, have the same rows.
     material = prepare(spec, tokenizer, write, disputes.wrong_keys(run.folder.parent, before.began))
+    if run.checkpoints():
+        # What they say of rows is their places in the order.
+        material.check_unchanged(spec.dataset, before.prepared)
     micro_batch = share = _rows_of_each_rank(spec)
     weights = chosen(spec, device)
     if weights.shared:
@@ -73,9 +77,7 @@ def train(run: Run, write: EventWriter) -> None:
             if not is_out_of_memory(error) or micro_batch == 1:
                 raise
         # Outside the except block: the exception's traceback would keep the tensors alive.
-        gc.collect()
-        if device.torch_name == "cuda":
-            torch.cuda.empty_cache()
+        free_memory_again()
         smaller = max(size for size in range(1, micro_batch) if share % size == 0)
         lowered = f"Out of memory with {micro_batch} examples at a time: going on with {smaller}"
         write("note", message=f"{lowered}, accumulated to the same effective batch of {spec.batch_size}.")
@@ -108,8 +110,9 @@ class Session:
     def attempt(self, micro_batch: int) -> None:
         """Train from the newest whole checkpoint, or the start, to the end or until asked to stop; save the best."""
         set_seed(self.spec.seed)
-        evaluation_tokens = EVALUATION_TOKENS[self.device.torch_name] * micro_batch // _rows_of_each_rank(self.spec)
-        model = _with_lora(self.spec, self.device, self.weights.shared)
+        tokens = EVALUATION_TOKENS[self.device.torch_name] * micro_batch // _rows_of_each_rank(self.spec)
+        budget = Budget(tokens, self.write, can_shrink=not self.weights.shared)
+        model = with_lora(self.spec, self.device, self.weights.shared)
         checkpoint = next(iter(self.run.checkpoints()), None)
         from_step = int(checkpoint.name.split("-")[1]) if checkpoint else 0
         total = self.spec.steps(len(self.material.examples))
@@ -119,7 +122,7 @@ class Session:
         facts = self._facts(model, micro_batch) | {"batches_per_sort": order.batches_per_sort}
         self.write("prepared", from_step=from_step, total_steps=total, **facts)
         best = Best(self.run, model, _recorded(self.run).evaluations)
-        reporter = self._reporter(model, best, total, evaluation_tokens)
+        reporter = self._reporter(model, best, total, budget)
         trainer = LabelTrainer(
             model=model,
             args=_arguments(self.run, self.spec, self.device, total, micro_batch),
@@ -130,12 +133,21 @@ class Session:
         )
         reporter.trainer = trainer
         if from_step < total:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            self._take_steps(trainer, checkpoint, best, micro_batch)
         else:
             trainer._load_from_checkpoint(str(checkpoint), model)
         with in_company(model.get_base_model()):
             if ranks.first():
-                self._finish(model, best, reporter.stopped, evaluation_tokens)
+                self._finish(model, best, reporter.stopped, budget)
+
+    def _take_steps(self, trainer: LabelTrainer, checkpoint: Path | None, best: Best, micro_batch: int) -> None:
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except Exception as error:
+            goes_on = is_out_of_memory(error) and micro_batch > 1
+            if goes_on or not (saved := self._save_despite(error, best)):
+                raise
+            raise TrainingFailed(f"{sentence_for(error, self.run)} {saved}") from error
 
     def _order(self, lengths: list[int], packed: bool, resumed: bool) -> LengthSortedSampler:
         """A run keeps its order of rows where it goes on, on whatever device that is."""
@@ -144,12 +156,12 @@ class Session:
             usual = _recorded(self.run).prepared.get("batches_per_sort", BATCHES_PER_SORT)
         return LengthSortedSampler(lengths, self.spec.batch_size, self.spec.seed, usual)
 
-    def _reporter(self, model: PeftModel, best: Best, total: int, evaluation_tokens: int) -> Reporter:
+    def _reporter(self, model: PeftModel, best: Best, total: int, budget: Budget) -> Reporter:
         held_out = self.material.held_out
 
         def measure(step: int) -> dict:
             with nullcontext() if step else model.disable_adapter():
-                return held_out.measure(model.get_base_model(), self.tokenizer, evaluation_tokens)
+                return budget.within(partial(held_out.measure, model.get_base_model(), self.tokenizer))
 
         reporter = Reporter(
             self.run,
@@ -186,22 +198,46 @@ class Session:
             "base_weights": "shared" if self.weights.shared else "whole",
             "base_weights_reason": self.weights.reason,
             "parameters_here": parameters_here(model),
+            **self.material.fingerprints,
         }
 
-    def _finish(self, model: PeftModel, best: Best, stopped: bool, evaluation_tokens: int) -> None:
+    def _finish(self, model: PeftModel, best: Best, stopped: bool, budget: Budget) -> None:
         recorded = _recorded(self.run)
         step = best.restore() or recorded.step
-        scores = held_out_scores(self.spec, recorded, step)
-        certainty = held_out_certainty(self.spec, recorded, step)
+        controls = {}, {}
         if not stopped:
-            controls = control_scores(self.spec, model.eval(), self.tokenizer, evaluation_tokens)
-            scores, certainty = scores | controls[0], certainty | controls[1]
+            controls = control_scores(self.spec, model.eval(), self.tokenizer, budget)
+        scores = self._save(model, recorded, step, *controls)
+        self.write("stopped" if stopped else "done", step=recorded.step, seconds=self.clock.seconds, scores=scores)
+
+    def _save_despite(self, error: Exception, best: Best) -> str:
+        """What was finished before a failure: the best adapter, where it beats the base; the sentence that says so."""
+        try:
+            recorded = _recorded(self.run)
+            base = next((event for event in recorded.evaluations if event["step"] == 0), None)
+            if not ranks.first() or not best.beats(base):
+                return ""
+            step = best.restore()
+            self._save(best.model, recorded, step, {}, {})
+            return f"The adapter of step {step:,}, the best so far, is saved."
+        except Exception:
+            # What ended the training is to be told, not what this met on top of it; the log has both.
+            traceback.print_exc()
+            return ""
+        finally:
+            # One that fails alone leaves the others where they don't come here.
+            if isinstance(error, Diverged):
+                ranks.meet()
+
+    def _save(self, model: PeftModel, recorded: Progress, step: int, controls: dict, certainty: dict) -> dict:
+        """The model as it is, of this step, becomes the run's adapter. Returns its scores, `controls` among them."""
+        scores = held_out_scores(self.spec, recorded, step) | controls
         card = {
             "base_model": self.spec.base_model,
             "base_revision": revision(str(self.base_folder)),
             "dataset": self.spec.dataset,
             "rows": len(self.material.questions),
-            "rows_sha256": fingerprint(self.material.questions),
+            "rows_sha256": self.material.fingerprints["rows_sha256"],
             "left_out": self.material.loaded.skipped_by_reason,
             "spec": self.spec.to_json(),
             "step": step,
@@ -209,46 +245,17 @@ class Session:
             "total_steps": recorded.total_steps,
             "seconds": self.clock.seconds,
             "scores": scores,
-            "certainty": certainty,
+            "certainty": held_out_certainty(self.spec, recorded, step) | certainty,
             "held_out_options": trust.options_of(self.material.held_out.questions),
             "device": self.device.badge_of(ranks.count()),
             "versions": {name: version(name) for name in PACKAGES},
         }
         save_adapter(self.run, model, card, self.material.questions)
-        self.write("stopped" if stopped else "done", step=recorded.step, seconds=self.clock.seconds, scores=scores)
+        return scores
 
 
 def _evaluation_steps(spec: RunSpec, total: int) -> frozenset[int]:
     return frozenset(max(1, round(total * i / spec.evaluations)) for i in range(1, spec.evaluations + 1))
-
-
-def _with_lora(spec: RunSpec, device: Device, shared: bool = False) -> PeftModel:
-    base = load_base(spec.base_model, replace(device, torch_name="cpu") if shared else device)
-    if device.torch_name == "cpu":
-        attention.use(base)
-    if shared:
-        share_out(base, device)
-    targets = ALL_LINEAR if spec.target_modules == (ALL_LINEAR,) else list(spec.target_modules)
-    # Not the output layer: answers are scored with its own weights, in float32.
-    head = base.get_output_embeddings()
-    linear = [n for n, m in base.named_modules() if isinstance(m, torch.nn.Linear | Conv1D) and m is not head]
-    layers = sorted({name.split(".")[-1] for name in linear})
-    missing = [name for name in targets if name not in layers] if targets != ALL_LINEAR else []
-    if missing:
-        raise TrainingFailed(
-            f"{spec.base_model} has no layers called {', '.join(missing)} that LoRA can train here. "
-            f"It has: {', '.join(layers)}."
-        )
-    config = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=spec.lora_rank,
-        lora_alpha=spec.lora_alpha,
-        lora_dropout=spec.lora_dropout,
-        target_modules=targets,
-    )
-    model = get_peft_model(base, config)
-    fuse(model)
-    return model
 
 
 def is_packed(model: PeftModel, device: Device, longest: int, rows: int) -> bool:

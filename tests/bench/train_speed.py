@@ -58,6 +58,7 @@ from medqa.settings import ASSETS, EMBEDDED, from_environment
 from medqa.spec import RunSpec
 from train import session
 from train.best import Best
+from train.lora import with_lora
 from train.reporting import Clock, Reporter
 from train.trainer import (
     BATCHES_PER_SORT_PACKED,
@@ -304,7 +305,7 @@ def explained_examples(spec: RunSpec, split: str, wanted: int, tokenizer) -> lis
 
 def ours(spec: RunSpec, device: Device, tokenizer, examples: list[Example], folder: str) -> Trainer:
     lengths = [len(example.input_ids) for example in examples]
-    model = session._with_lora(spec, device)
+    model = with_lora(spec, device)
     packed = session.is_packed(model, device, max(lengths), spec.batch_size)
     sort = {"batches_per_sort": BATCHES_PER_SORT_PACKED} if packed else {}
     run = Run(Path(folder))

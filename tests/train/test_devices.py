@@ -136,7 +136,50 @@ def same_weights(one, other):
     return ours.keys() == theirs.keys() and all(torch.allclose(ours[n], theirs[n], atol=1e-4) for n in ours)
 
 
-# As on two hosts, each with accelerate's own config; once, the memory of the second runs out.
+# A loss that is no number in one of two, after an evaluation
+
+
+DIVERGING = """
+import sys
+import time
+from medqa import training_rows
+from train import ranks, reporting, trainer  # reporting before the change: it measures
+from train.__main__ import main
+
+whole, calls, write = trainer.label_loss, iter(range(1000)), training_rows.write
+
+def no_number(model, inputs):
+    worse = float("nan") if next(calls) == 6 and not ranks.first() else 1.0
+    return whole(model, inputs) * worse
+
+def slow(*rows):
+    time.sleep(2)
+    write(*rows)
+
+trainer.label_loss, training_rows.write = no_number, slow
+ranks.SECONDS_FOR_LAST_WORDS = 1
+main(sys.argv[1])
+"""
+
+
+def test_the_best_adapter_is_saved_however_long_it_takes_before_a_failure_of_one_rank_ends_all(
+    spec, tmp_path, monkeypatch
+):
+    script = tmp_path / "diverging.py"
+    script.write_text(DIVERGING)
+    usual = launch.command
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(launch, "command", lambda run, devices: [*usual(run, devices)[:-3], script, run.folder])
+    run = launch.start(replace(spec, name="diverging-1", epochs=1, devices=2), tmp_path / "runs")
+    wait_until(lambda: not run.alive, "one rank waits for ever", PATIENCE)
+    seen = runs.progress_of(run)
+    assert (seen.status, seen.step, seen.resumable) == ("failed", 6, True)
+    assert seen.reason.endswith("The adapter of step 4, the best so far, is saved.")
+    [adapter] = adapters.found(tmp_path / "runs")
+    assert adapter.card["step"] == 4
+
+
+# As on two hosts, each with accelerate's own config; twice, the memory of the second runs out.
 
 
 TWO_HOSTS = """
@@ -153,17 +196,21 @@ mixed_precision: 'no'
 OUT_OF_MEMORY_ONCE = """
 import sys
 import torch
-from train import trainer
+from train import reporting, trainer
 from train.__main__ import main
 
-whole, calls = trainer.label_loss, iter(range(1000))
+def once(work, call):
+    calls = iter(range(1000))
 
-def too_much(model, inputs):
-    if next(calls) == 7:
-        torch.empty(2**60, dtype=torch.uint8)  # refused by the CPU's own allocator
-    return whole(model, inputs)
+    def too_much(*inputs):
+        if next(calls) == call:
+            torch.empty(2**60, dtype=torch.uint8)  # refused by the CPU's own allocator
+        return work(*inputs)
 
-trainer.label_loss = too_much
+    return too_much
+
+trainer.label_loss = once(trainer.label_loss, 7)
+reporting.log_probabilities = once(reporting.log_probabilities, 1)
 main(sys.argv[1])
 """
 
@@ -189,6 +236,10 @@ def hosts(spec, tmp_path_factory, on_one_cpu_thread):
     return SimpleNamespace(seen=runs.progress_of(run), alone=alone)
 
 
+def notes(seen):
+    return [event["message"] for event in seen.messages if event["event"] == "note"]
+
+
 def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -204,5 +255,11 @@ def test_two_launchers_meet_by_accelerates_own_config_and_take_the_steps_of_one_
 def test_memory_that_runs_out_in_one_rank_makes_all_go_on_with_less_at_a_time(hosts):
     sizes = [event["micro_batch"] for event in hosts.seen.messages if event["event"] == "prepared"]
     assert sizes == [2, 1]
-    [note] = [event["message"] for event in hosts.seen.messages if event["event"] == "note"]
+    [_, note] = notes(hosts.seen)
     assert note.startswith("Out of memory with 2 examples at a time: going on with 1")
+
+
+def test_memory_that_runs_out_when_one_rank_scores_makes_all_score_less_at_once(hosts):
+    assert notes(hosts.seen)[0] == "Out of memory scoring 4,096 tokens at once: going on with 2,048."
+    [ours, theirs] = [[(e["step"], e["correct"]) for e in seen.evaluations] for seen in (hosts.seen, hosts.alone)]
+    assert ours == theirs

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from medqa import adapters, launch, runs
+from medqa import adapters, datasets, launch, runs
 from medqa.runs import EventWriter, Run, RunError
 from medqa.settings import ROOT
 from medqa.spec import RunSpec
@@ -26,7 +26,7 @@ SAME = 1e-4  # in nats: what two runs of the same steps may differ by in float32
 SECONDS_TO_BE_TRUE = 2
 HOUR = 3600
 # A run of `tiny_spec` makes 96 steps, with a checkpoint at every 19th.
-SECOND_CHECKPOINT, LAST_STEP = 38, 96
+SECOND_CHECKPOINT, LAST_STEP, LAST_SHORT_STEP = 38, 96, 12
 
 # Found by the training process as it starts: acts at the very moment it asks the system for something, in its own
 # thread, and changes nothing else in it. https://docs.python.org/3/library/audit_events.html
@@ -166,7 +166,7 @@ def same_weights(one, other):
 
 @pytest.fixture(scope="module")
 def killed(tiny_spec, tmp_path_factory, wait_for, on_one_cpu_thread):
-    """One run, killed while it writes a checkpoint, stopped, killed between the adapter's two renames, then left be."""
+    """One run, killed while it writes a checkpoint, stopped, killed while it writes another adapter, then left be."""
     folder = tmp_path_factory.mktemp("killed")
     with acting(folder, "pause", "open", f"checkpoint-{SECOND_CHECKPOINT}/trainer_state.json") as reached:
         run = launch.start(replace(tiny_spec, name="killed-1"), folder / "runs")
@@ -181,10 +181,10 @@ def killed(tiny_spec, tmp_path_factory, wait_for, on_one_cpu_thread):
     launch.stop(run)
     told.stopped = wait_for(run, lambda seen: seen.status == "stopped" and not run.alive)
 
-    with acting(folder, "pause", "os.rename", "adapter.part") as reached:
+    with acting(folder, "pause", "open", "adapter.part/medqa.json") as reached:
         launch.resume(run)
-        wait_until(reached.exists, "the new adapter was never renamed")
-    told.in_rename = kill(run)
+        wait_until(reached.exists, "no other adapter was ever written")
+    told.in_adapter = kill(run)
 
     launch.resume(run)
     told.finished = wait_for(run, lambda seen: seen.status == "done" and not run.alive)
@@ -205,11 +205,11 @@ def test_after_a_half_written_line_it_goes_on_from_that_checkpoint_and_no_word_i
     assert [event["event"] for event in killed.finished.messages].count("resumed") == 3
 
 
-def test_killed_between_the_adapters_renames_it_offers_no_half_of_one_and_loses_none(killed):
-    seen = killed.in_rename
+def test_killed_while_it_writes_another_adapter_it_offers_the_one_before(killed):
+    seen = killed.in_adapter
     assert (seen.progress.status, seen.progress.resumable) == ("interrupted", True)
-    assert seen.adapters == []
-    assert {"adapter.part", "adapter.old"} <= seen.files
+    assert seen.adapters == [killed.stopped.step]
+    assert {"adapter.part", "adapter"} <= seen.files
 
 
 def test_a_run_killed_time_and_again_ends_as_if_nothing_had_happened(killed, finished_run):
@@ -449,6 +449,53 @@ def test_settings_that_cannot_be_read_are_what_a_failed_run_tells(copied):
     assert len(copied.checkpoints()) == 2
 
 
+# Other questions under the same name
+
+
+@pytest.fixture
+def stopped_on_a_file(tmp_path, short_spec, cpu_alone):
+    """A run stopped after its first step, with a copy of the questions to itself."""
+    file = shutil.copy(short_spec.dataset, tmp_path / "mine.jsonl")
+    run = new_run(tmp_path / "runs", replace(short_spec, dataset=str(file)))
+    launch.stop(run)
+    assert go_on(run).status == "stopped"
+    run.stop_file.unlink()
+    return run, file
+
+
+def changed(file, split, explanation):
+    """In the file's first question of a split. Returns what the file held."""
+    before = file.read_text()
+    stem = datasets.load(str(file), split).questions[0].stem
+    rows = [json.loads(line) for line in before.splitlines()]
+    rows = [row | {"explanation": explanation} if row["question"] == stem else row for row in rows]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return before
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_run_whose_questions_have_changed_is_not_gone_on_with_until_they_are_back(stopped_on_a_file, split):
+    run, file = stopped_on_a_file
+    before = changed(file, split, "Another explanation.")
+    seen = go_on(run)
+    assert (seen.status, seen.step, seen.resumable) == ("failed", 1, True)
+    assert seen.reason.startswith(f"The questions of {file} are not those this run began with")
+    assert [adapter.card["steps"] for adapter in adapters.found(run.folder.parent)] == [1]
+    file.write_text(before)
+    seen = go_on(run)
+    assert (seen.status, seen.prepared["from_step"], seen.step) == ("done", 1, LAST_SHORT_STEP)
+
+
+def test_a_run_of_a_version_that_recorded_no_fingerprint_is_gone_on_with(stopped_on_a_file):
+    run, file = stopped_on_a_file
+    events = [json.loads(line) for line in run.events_file.read_text().splitlines()]
+    older = [{name: value for name, value in event.items() if not name.endswith("_sha256")} for event in events]
+    assert older != events
+    run.events_file.write_text("".join(json.dumps(event) + "\n" for event in older))
+    changed(file, "train", "Another explanation.")
+    assert go_on(run).status == "done"
+
+
 # No number, no memory
 
 
@@ -473,10 +520,13 @@ def test_after_a_loss_that_is_no_number_resuming_repeats_only_what_came_after_th
         loss_at(patch, 6, lambda loss, inputs: loss * float("nan"))
         failed = go_on(run)
     assert (failed.status, failed.step, failed.resumable) == ("failed", 6, True)
-    assert adapters.found(run.folder.parent) == []
+    assert failed.reason.endswith("the last checkpoint is kept. The adapter of step 6, the best so far, is saved.")
+    [saved] = adapters.found(run.folder.parent)
+    assert (saved.card["step"], saved.held_out["after"]["loss"]) == (6, failed.best["loss"])
     seen = go_on(run)
     assert (seen.status, seen.prepared["from_step"]) == ("done", 6)
     assert_same_course(seen, undisturbed)
+    assert [adapter.card["steps"] for adapter in adapters.found(run.folder.parent)] == [LAST_SHORT_STEP]
 
 
 def test_memory_that_runs_out_in_the_middle_costs_no_finished_step(tmp_path, short_spec, monkeypatch, cpu_alone):
@@ -496,6 +546,75 @@ def test_memory_that_runs_out_in_the_middle_costs_no_finished_step(tmp_path, sho
     assert [note.split(":")[0] for note in notes] == ["Out of memory with 4 examples at a time"]
     losses = [step["loss"] for step in seen.steps]
     assert losses == pytest.approx([step["loss"] for step in undisturbed.steps], abs=1e-3)
+
+
+@pytest.fixture
+def no_room_above(monkeypatch):
+    """no_room_above(tokens): scoring more of them at once asks the CPU's own allocator for what it refuses."""
+    from train import reporting
+
+    whole = reporting.log_probabilities
+
+    def limit(most):
+        import torch
+
+        def limited(model, encoded):
+            lengths = [len(prefix) + sum(map(len, options)) for prefix, options in encoded]
+            if max(lengths) * len(lengths) > most:
+                torch.empty(2**60, dtype=torch.uint8)
+            return whole(model, encoded)
+
+        monkeypatch.setattr(reporting, "log_probabilities", limited)
+
+    return limit
+
+
+def notes(seen):
+    return [event["message"] for event in seen.messages if event["event"] == "note"]
+
+
+def test_memory_that_runs_out_in_scoring_makes_it_score_less_at_once_and_training_go_on(
+    tmp_path, short_spec, no_room_above, cpu_alone
+):
+    spec = replace(short_spec, dataset="handbook", rows=48, evaluation_questions=40)
+    undisturbed = go_on(new_run(tmp_path / "undisturbed", spec))
+    no_room_above(1500)
+    run = new_run(tmp_path / "runs", spec)
+    seen = go_on(run)
+    assert seen.status == "done", seen.reason
+    assert [event["micro_batch"] for event in seen.messages if event["event"] == "prepared"] == [4]
+    said = "Out of memory scoring {} tokens at once: going on with {}."
+    assert notes(seen) == [said.format("4,096", "2,048"), said.format("2,048", "1,024")]
+    assert_same_course(seen, undisturbed)
+    assert [event["correct"] for event in seen.evaluations] == [event["correct"] for event in undisturbed.evaluations]
+    assert seen.scores == undisturbed.scores
+
+
+def test_memory_too_small_for_one_question_ends_the_run_with_a_sentence(tmp_path, short_spec, no_room_above, cpu_alone):
+    no_room_above(10)
+    seen = go_on(new_run(tmp_path / "runs", short_spec))
+    assert seen.status == "failed"
+    assert seen.reason.startswith("The device is out of memory even with one example at a time.")
+    said = "Out of memory scoring {:,} tokens at once: going on with {:,}."
+    assert notes(seen)[:4] == [said.format(size, size // 2) for size in (4096, 2048, 1024, 512)]
+
+
+def test_memory_that_runs_out_in_the_last_scoring_is_met_with_less_at_once_too(
+    tmp_path, short_spec, no_room_above, monkeypatch, cpu_alone
+):
+    from train import session
+
+    controls = session.control_scores
+
+    def short_of_memory(*parts):
+        no_room_above(3000)
+        return controls(*parts)
+
+    monkeypatch.setattr(session, "control_scores", short_of_memory)
+    seen = go_on(new_run(tmp_path / "runs", replace(short_spec, dataset="handbook", rows=48, evaluation_questions=40)))
+    assert seen.status == "done", seen.reason
+    assert len([event for event in seen.messages if event["event"] == "prepared"]) == 1
+    assert notes(seen) == ["Out of memory scoring 4,096 tokens at once: going on with 2,048."]
 
 
 # A long run on the page

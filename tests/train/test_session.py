@@ -328,6 +328,8 @@ def test_the_best_adapter_of_before_a_failure_is_saved_by_the_resumed_run(tmp_pa
     run, seen = train_here(tmp_path, spec)
     assert (seen.status, seen.best["step"]) == ("failed", 2)
     kept = (run.folder / "checkpoints" / "best-2.safetensors").read_bytes()
+    assert seen.reason.endswith("The adapter of step 2, the best so far, is saved.")
+    assert (card(run)["step"], card(run)["scores"]["validation"]["after"]["correct"]) == (2, 4)
     seen = go_on(run)
     assert (seen.status, seen.prepared["from_step"], card(run)["step"]) == ("done", 6, 2)
     (tmp_path / "kept.safetensors").write_bytes(kept)
@@ -347,6 +349,28 @@ def test_a_best_adapter_of_steps_that_are_repeated_gives_way_to_what_the_repeat_
     assert (seen.status, seen.prepared["from_step"]) == ("done", 4)
     assert seen.scores["validation"]["after"]["correct"] == 4
     assert card(run)["step"] == seen.best["step"] == 3
+
+
+@pytest.mark.parametrize("correct", [(2, 1), (2, 2)], ids=["fewer", "as many"])
+def test_a_failed_run_whose_best_adapter_does_not_beat_the_base_saves_none(
+    tmp_path, short_spec, measuring, failing_at, correct
+):
+    measuring(*correct)
+    failing_at(5)
+    run, seen = train_here(tmp_path, replace(short_spec, evaluations=12))
+    assert (seen.status, seen.best["step"], run.has_adapter) == ("failed", 1, False)
+    assert seen.reason.endswith("the last checkpoint is kept.")
+
+
+def test_of_two_failures_the_one_that_ended_the_training_is_told(tmp_path, short_spec, measuring, failing_at, capsys):
+    measuring(1, 4)
+    failing_at(5)
+    run = new_run(tmp_path, replace(short_spec, evaluations=12))
+    (run.folder / "adapter.part").write_text("no folder can be made here")
+    seen = go_on(run)
+    assert (seen.status, run.has_adapter) == ("failed", False)
+    assert seen.reason.endswith("the last checkpoint is kept.")
+    assert "adapter.part" in capsys.readouterr().err
 
 
 def stop_in_the_fifth_step(run, monkeypatch):
@@ -399,15 +423,48 @@ def test_an_adapter_lost_between_two_renames_is_found_again(tmp_path, finished_r
     assert run.has_adapter
 
 
-def test_a_save_killed_before_it_cleared_up_leaves_nothing_in_the_way_of_the_next(tmp_path, short_spec, monkeypatch):
+@pytest.fixture
+def stopped_run(tmp_path, short_spec, monkeypatch):
+    """After its fifth step, with an adapter; nothing keeps it from going on."""
     run = new_run(tmp_path, short_spec)
-    stop_in_the_fifth_step(run, monkeypatch)
-    assert go_on(run).status == "stopped"
-    shutil.copytree(run.adapter, run.folder / "adapter.old")
+    with monkeypatch.context() as patch:
+        stop_in_the_fifth_step(run, patch)
+        assert go_on(run).status == "stopped"
     run.stop_file.unlink()
+    return run
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="folders can't be swapped")
+def test_there_is_an_adapter_to_choose_at_every_moment_in_which_another_takes_its_place(stopped_run):
+    moments, watching = [], True
+
+    def watch(event, arguments):
+        if watching:
+            moments.append((event, os.path.exists(stopped_run.adapter / "adapter_config.json")))
+
+    # Whatever the system is asked for; such a hook can't be taken away again.
+    sys.addaudithook(watch)
+    try:
+        seen = go_on(stopped_run)
+    finally:
+        watching = False
+    assert (seen.status, card(stopped_run)["steps"]) == ("done", seen.total_steps)
+    assert {event for event, there in moments if not there} == set()
+    assert ("shutil.rmtree", True) in moments
+
+
+@pytest.mark.parametrize("swaps", [True, False], ids=["where folders can be swapped", "where they can't"])
+def test_a_save_killed_before_it_cleared_up_leaves_nothing_in_the_way_of_the_next(stopped_run, monkeypatch, swaps):
+    from train import saving
+
+    run = stopped_run
+    if not swaps:
+        monkeypatch.setattr(saving, "swapped", lambda *_: False)
+    for left in ("adapter.old", "adapter.part"):
+        shutil.copytree(run.adapter, run.folder / left)
     seen = go_on(run)
     assert (seen.status, card(run)["steps"]) == ("done", seen.total_steps)
-    assert not (run.folder / "adapter.old").exists()
+    assert not {"adapter.old", "adapter.part"} & {path.name for path in run.folder.iterdir()}
 
 
 # What goes wrong
