@@ -26,6 +26,13 @@ _TICK = re.compile(
 # Options in a row: "A) x, B) y; C) z", "A) x | B) y", "• A) x • B) y", "Option A: x Option B: y".
 _BETWEEN = re.compile(rf"(?:[,;|]| [{BULLETS}/]| (?:Option|OPTION|Choice))+$")
 
+# Below the options question banks say what a question is about. "Reference: …" is read as an explanation.
+_ABOUT = re.compile(
+    r"\n[^\w\n]*(?:difficulty|(?:sub-?)?topic|subject|chapter|source|tags?|year|exam|keywords?)(?: level| name)? ?:"
+    r"[^\n]*",
+    re.I,
+)
+
 
 def read_pasted(text: str, max_characters: int = MAX_CHARACTERS) -> Question:
     """Raises QuestionError with a sentence for the person who pasted. Nothing is guessed."""
@@ -42,7 +49,13 @@ def read_pasted(text: str, max_characters: int = MAX_CHARACTERS) -> Question:
         raise QuestionError(
             f"In {places} places something like an option or a key begins, more than {MAX_PLACES}. Paste one question."
         )
-    return _read(text if options_run(text) else _lettered(text), keys)
+    text = text if options_run(text) else _lettered(text)
+    return _read(_without_lines_about(text), keys)
+
+
+def _without_lines_about(text: str) -> str:
+    run = options_run(text)
+    return text[: run.start] + _ABOUT.sub("", text[run.start :]) if run else text
 
 
 def _plain(text: str) -> str:

@@ -101,6 +101,26 @@ def test_nor_is_one_behind_it_on_its_line(ending):
     assert (question.options[-1], question.key) == ("USG", "D")
 
 
+@pytest.mark.parametrize(
+    "about",
+    ["Difficulty: easy", "Topic: Blood\nTags: haematology, drugs", "Source : NEET 2019", "* Subject: A", "Year: 2020"],
+)
+@pytest.mark.parametrize("order", ["{about}\nAnswer: B", "Answer: B\n{about}", "{about}"])
+def test_what_a_question_bank_says_about_a_question_is_no_part_of_it(about, order):
+    below = order.format(about=about)
+    question = read_pasted(f"Which drug?\nA) Aspirin\nB) Heparin\nC) Warfarin\n{below}")
+    assert question.options == ("Aspirin", "Heparin", "Warfarin")
+    assert question.key == ("B" if "Answer" in below else None)
+    assert not question.explanation
+
+
+def test_other_colons_within_an_option_are_its_own():
+    options = ("Aspirin: 75 mg\na day", "Heparin\nRoute of choice: subcutaneous")
+    question = read_pasted(f"Source: a ward.\nWhich drug?\nA) {options[0]}\nB) {options[1]}\nAnswer: A")
+    assert question.options == ("Aspirin: 75 mg a day", "Heparin Route of choice: subcutaneous")
+    assert question.stem.startswith("Source: a ward.")
+
+
 def test_the_end_of_an_option_is_not_taken_for_a_key_name():
     question = read_pasted("Which? A) Deviation to the left B) Deviation to the right Answer: A")
     assert (question.options[-1], question.key) == ("Deviation to the right", "A")

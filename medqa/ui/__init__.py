@@ -1,7 +1,7 @@
 """The page: the only folder that imports gradio.
 
 page.py            the whole page: header, tabs, launch settings
-answer_tab.py      ask and explain
+answer_tab.py      ask and explain; question_fields.py what is asked, as fields
 fine_tune_tab.py   settings, start, stop, live progress
 shown_run.py       a run as HTML, made once for all who watch it
 past_runs.py       all runs, compared

@@ -12,8 +12,7 @@ from medqa import adapters, scope, trust
 from medqa.adapters import Adapter, AdapterError
 from medqa.datasets import handbook
 from medqa.errors import UserError
-from medqa.paste import read_pasted
-from medqa.question import LETTERS, MAX_OPTIONS, MIN_OPTIONS, Explanation, Question, QuestionError
+from medqa.question import LETTERS, MAX_OPTIONS, MIN_OPTIONS, Explanation, Question
 from medqa.receipt import weights_sha256
 from medqa.runs import Run
 from medqa.said import said_of
@@ -23,6 +22,16 @@ from medqa.ui import views
 from medqa.ui.answering import Asked, Engines
 from medqa.ui.panels.row import probe_row
 from medqa.ui.presses import Presses
+from medqa.ui.question_fields import (
+    NOT_KNOWN,
+    asked_question,
+    check_paste,
+    fill,
+    given_for,
+    options_shown,
+    read_paste,
+    still_given,
+)
 from medqa.ui.telling import told_error
 
 BASE_ALONE = ""
@@ -31,7 +40,6 @@ SHOWN_AT_FIRST = 4
 SECONDS_BETWEEN_UPDATES = 0.1
 EXAMPLES = (("test", 0), ("test", 1), ("read", 0), ("unknown", 0))
 EXAMPLE_WORDS = {"test": "trained on, in other words", "read": "only read about", "unknown": "never read, never asked"}
-NOT_KNOWN = "not known"
 # Of a drop-down: label and value.
 Choices = Sequence[tuple[str, str]]
 
@@ -105,30 +113,39 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
 
     fields = [stem, *options, key, count, subject]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    given, texts = gr.State({}), [stem, *options]
+    noted = {"fn": given_for, "inputs": [key, *texts], "outputs": given, **quiet}
     # Not `input`: Gradio fires that for keys only, not for a paste.
-    pasted.change(read_paste, pasted, [read_as, *fields], trigger_mode="always_last", **quiet)
+    pasted.change(read_paste, pasted, [read_as, *fields], trigger_mode="always_last", **quiet).then(**noted)
     for button, (_, example) in zip(buttons, examples, strict=True):
         # What was pasted before, and what was wrong with it, is not about this question.
-        button.click(lambda example=example: ["", *fill(example)], None, [pasted, *fields], **quiet)
+        button.click(lambda example=example: ["", *fill(example)], None, [pasted, *fields], **quiet).then(**noted)
+    for name, field in (("key", key), ("subject", subject)):
+        field.input(
+            lambda before, letter, *texts, name=name: before | {name: given_for(letter, *texts)[name]},
+            [given, key, *texts], given, **quiet,
+        )  # fmt: skip
     shape = [*options, key, count]
     more.click(lambda n, letter: options_shown(min(n + 1, MAX_OPTIONS), letter), [count, key], shape, **quiet)
     fewer.click(lambda n, letter: options_shown(max(n - 1, MIN_OPTIONS), letter), [count, key], shape, **quiet)
 
     adapter.change(lambda name: subjects_of(name, settings), adapter, subject, **quiet)
 
-    def answer(presses: Presses, adapter_name: str, percent: float, shown: int, letter: str, about: str, *texts: str):
-        stem_text, *option_texts = texts
+    def answer(presses: Presses, adapter_name: str, percent: float, paste: str, shown: int, *values: str):
+        letter, about, stem_text, *option_texts = values
         fields = stem_text, option_texts[:shown], letter, about
-        yield from presses.until_another(answered(settings, engines, adapter_name, fields, percent / 100))
+        yield from presses.until_another(answered(settings, engines, adapter_name, fields, percent / 100, paste))
 
-    def cleared(presses: Presses) -> list:
+    def cleared(presses: Presses, *values: object) -> list:
         presses.another()
-        return list(reset.values())
+        return [*still_given(*values), *reset.values()]
 
     # Pressed while an answer is on its way, it may be to another question by now: then that one ends, and this is next.
     presses = gr.State(Presses())
-    ask.click(cleared, presses, list(reset), queue=False, **quiet).then(
-        answer, [presses, adapter, not_sure_below, count, key, subject, stem, *options], [problem, card, asked],
+    ask.click(
+        cleared, [presses, given, key, subject, *texts], [key, subject, *reset], queue=False, **quiet
+    ).then(
+        answer, [presses, adapter, not_sure_below, pasted, count, key, subject, *texts], [problem, card, asked],
         trigger_mode="always_last", show_progress="minimal", show_progress_on=[card], concurrency_limit=8,
         api_visibility="private",
     ).then(lambda shown: gr.update(visible=shown is not None), asked, probes, **quiet)  # fmt: skip
@@ -176,58 +193,21 @@ def subjects_of(adapter_name: str, settings: Settings) -> dict:
     return gr.update(choices=[NOT_KNOWN, *trust.subjects(card)])
 
 
-def read_paste(text: str) -> tuple:
-    """What the box says, as fields to check; the fields stay as they are while it can't be read."""
-    if not text.strip():
-        return ("", *[gr.skip()] * (MAX_OPTIONS + 4))
-    try:
-        question = read_pasted(text)
-    except QuestionError as error:
-        return (views.error(str(error)), *[gr.skip()] * (MAX_OPTIONS + 4))
-    kept = f", key {question.key} kept aside" if question.key else ""
-    said = f"Read as a question with {len(question.options)} options{kept}. Check it below, then press Answer."
-    return views.note(said), *fill(question)
-
-
-def fill(question: Question) -> list:
-    """Updates for the fields: stem, options, key, number of options, subject."""
-    shown = len(question.options)
-    texts = [*question.options, *[""] * (MAX_OPTIONS - shown)]
-    options = [gr.update(value=text, visible=i < shown) for i, text in enumerate(texts)]
-    key = gr.update(choices=[NOT_KNOWN, *LETTERS[:shown]], value=question.key or NOT_KNOWN)
-    return [question.stem, *options, key, shown, question.subject or NOT_KNOWN]
-
-
-def options_shown(shown: int, key: str) -> list:
-    """A hidden option is emptied, so that what is asked is what is seen; a key that is hidden is none."""
-    options = [gr.update(visible=True) if i < shown else gr.update(visible=False, value="") for i in range(MAX_OPTIONS)]
-    choices = [NOT_KNOWN, *LETTERS[:shown]]
-    return [*options, gr.update(choices=choices, value=key if key in choices else NOT_KNOWN), shown]
-
-
-def asked_question(stem: str, options: Sequence[str], key: str, subject: str | None) -> Question:
-    """Raises QuestionError."""
-    return Question(
-        stem.strip(),
-        tuple(option.strip() for option in options),
-        None if key == NOT_KNOWN else LETTERS.index(key),
-        subject=None if subject in (None, "", NOT_KNOWN) else subject,
-    )
-
-
 def answered(
     settings: Settings,
     engines: Engines,
     adapter_name: str,
     fields: tuple[str, Sequence[str], str, str | None],
     not_sure_below: float = 0.0,
+    pasted: str = "",
 ) -> Generator[tuple[str, str, Asked | None]]:
     """(problem, card, asked) as they grow: first the options' probabilities, then the explanation piece by piece.
 
-    `fields`: what `asked_question` takes. `asked` is None until the card is complete: probes ask on about what stands
-    there.
+    `fields`: what `asked_question` takes; `pasted`: what they should have been filled from. `asked` is None until the
+    card is complete: probes ask on about what stands there.
     """
     try:
+        check_paste(pasted)
         question = asked_question(*fields)
         adapter = adapters.named(adapter_name, settings.runs) if adapter_name else None
         base = adapter.base if adapter else settings.base_model

@@ -1,0 +1,89 @@
+"""The question as the fields of a form: filled by a paste or an example, read when it is asked. Knows no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gradio as gr
+
+from medqa.paste import read_pasted
+from medqa.question import LETTERS, MAX_OPTIONS, Question, QuestionError
+from medqa.ui import views
+from medqa.words import words
+
+NOT_KNOWN = "not known"
+# What key and subject were given for, each a stem and the key's option.
+Given = dict[str, tuple[str, str]]
+
+
+def read_paste(text: str) -> tuple:
+    """What the box says, as fields to check; the fields stay as they are while it can't be read."""
+    if not text.strip():
+        return ("", *[gr.skip()] * (MAX_OPTIONS + 4))
+    try:
+        question = read_pasted(text)
+    except QuestionError as error:
+        return (views.error(str(error)), *[gr.skip()] * (MAX_OPTIONS + 4))
+    kept = f", key {question.key} kept aside" if question.key else ""
+    said = f"Read as a question with {len(question.options)} options{kept}. Check it below, then press Answer."
+    return views.note(said), *fill(question)
+
+
+def fill(question: Question) -> list:
+    """Updates for the fields: stem, options, key, number of options, subject."""
+    shown = len(question.options)
+    texts = [*question.options, *[""] * (MAX_OPTIONS - shown)]
+    options = [gr.update(value=text, visible=i < shown) for i, text in enumerate(texts)]
+    key = gr.update(choices=[NOT_KNOWN, *LETTERS[:shown]], value=question.key or NOT_KNOWN)
+    return [question.stem, *options, key, shown, question.subject or NOT_KNOWN]
+
+
+def options_shown(shown: int, key: str) -> list:
+    """A hidden option is emptied, so that what is asked is what is seen; a key that is hidden is none."""
+    options = [gr.update(visible=True) if i < shown else gr.update(visible=False, value="") for i in range(MAX_OPTIONS)]
+    choices = [NOT_KNOWN, *LETTERS[:shown]]
+    return [*options, gr.update(choices=choices, value=key if key in choices else NOT_KNOWN), shown]
+
+
+def asked_question(stem: str, options: Sequence[str], key: str, subject: str | None) -> Question:
+    """Raises QuestionError."""
+    return Question(
+        stem.strip(),
+        tuple(option.strip() for option in options),
+        None if key == NOT_KNOWN else LETTERS.index(key),
+        subject=None if subject in (None, "", NOT_KNOWN) else subject,
+    )
+
+
+def check_paste(text: str) -> None:
+    """Raises QuestionError where a text stands in the box that the fields are not filled from."""
+    if not text.strip():
+        return
+    try:
+        read_pasted(text)
+    except QuestionError as error:
+        raise QuestionError(
+            f"What was pasted can't be read: {error} Mend it, or empty that box to have the fields below it answered."
+        ) from None
+
+
+def given_for(key: str, stem: str, *options: str) -> Given:
+    """What a key and a subject are about that are given now."""
+    option = options[LETTERS.index(key)] if key in LETTERS else ""
+    return {"key": (stem, option), "subject": (stem, "")}
+
+
+def still_given(given: Given, key: str, subject: str | None, stem: str, *options: str) -> tuple[str, str]:
+    """Key and subject, but for what was given for another question: that one's stem or option shares too few words."""
+    now, values = given_for(key, stem, *options), {"key": key, "subject": subject or NOT_KNOWN}
+    for name, value in values.items():
+        if value != NOT_KNOWN and not all(map(_is_still, given.get(name, now[name]), now[name])):
+            values[name] = NOT_KNOWN
+            gr.Info(f"The {name} “{value}” was given for another question, so it is left out for this one.")
+    return values["key"], values["subject"]
+
+
+def _is_still(before: str, now: str) -> bool:
+    """Whether at least half of the words are the same; what was empty may have become anything."""
+    old, new = set(words(before)), set(words(now))
+    return not old or 2 * len(old & new) >= max(len(old), len(new))
