@@ -100,6 +100,7 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
         subject = gr.Dropdown(
             [NOT_KNOWN], value=NOT_KNOWN, label="Subject", allow_custom_value=True, min_width=160, elem_id="subject"
         )
+    left_out = gr.HTML(elem_id="left-out", elem_classes="mq-message", padding=False)
     count = gr.State(SHOWN_AT_FIRST)
     not_sure_below = gr.Slider(
         0, 99, value=0, step=1, label="Say “not sure” below (%)", elem_id="not-sure-below",
@@ -143,7 +144,7 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
     # Pressed while an answer is on its way, it may be to another question by now: then that one ends, and this is next.
     presses = gr.State(Presses())
     ask.click(
-        cleared, [presses, given, key, subject, *texts], [key, subject, *reset], queue=False, **quiet
+        cleared, [presses, given, key, subject, *texts], [key, subject, left_out, *reset], queue=False, **quiet
     ).then(
         answer, [presses, adapter, not_sure_below, pasted, count, key, subject, *texts], [problem, card, asked],
         trigger_mode="always_last", show_progress="minimal", show_progress_on=[card], concurrency_limit=8,

@@ -73,14 +73,15 @@ def given_for(key: str, stem: str, *options: str) -> Given:
     return {"key": (stem, option), "subject": (stem, "")}
 
 
-def still_given(given: Given, key: str, subject: str | None, stem: str, *options: str) -> tuple[str, str]:
-    """Key and subject, but for what was given for another question: that one's stem or option shares too few words."""
-    now, values = given_for(key, stem, *options), {"key": key, "subject": subject or NOT_KNOWN}
+def still_given(given: Given, key: str, subject: str | None, stem: str, *options: str) -> tuple[str, str, str]:
+    """Key and subject, but for what was given for another question, whose stem or option shares too few words with
+    this one's; and what is said of that."""
+    now, values, said = given_for(key, stem, *options), {"key": key, "subject": subject or NOT_KNOWN}, ""
     for name, value in values.items():
         if value != NOT_KNOWN and not all(map(_is_still, given.get(name, now[name]), now[name])):
             values[name] = NOT_KNOWN
-            gr.Info(f"The {name} “{value}” was given for another question, so it is left out for this one.")
-    return values["key"], values["subject"]
+            said += views.note(f"The {name} “{value}” was given for another question. It is left out for this one.")
+    return values["key"], values["subject"], said
 
 
 def _is_still(before: str, now: str) -> bool:

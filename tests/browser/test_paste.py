@@ -64,6 +64,29 @@ def test_a_question_without_options_is_refused_under_the_box_and_the_fields_stay
     box, sentence = page.locator("#pasted").bounding_box(), page.locator("#read-as").bounding_box()
     assert 0 <= sentence["y"] - (box["y"] + box["height"]) < 60
     expect(page.locator("#stem textarea")).to_have_value("Which vitamin deficiency causes scurvy?")
+    # They are not what was pasted last.
+    page.locator("#answer").click()
+    expect(page.locator("#problem [role=alert]")).to_contain_text(
+        "What was pasted can't be read: No options were found."
+    )
+    expect(page.locator("#card .mq-option")).to_have_count(0)
+    page.locator("#pasted textarea").fill("")
+    answered(page)
+
+
+def test_a_key_is_not_held_against_another_question_typed_over_its_own(page, pasted):
+    pasted(SMALL)
+    expect(page.locator("#key input")).to_have_value("B")
+    page.locator("#stem textarea").fill("Which vitamin deficiency causes scurvy in sailors?")
+    answered(page)
+    expect(page.locator("#key input")).to_have_value("B")
+    expect(page.locator("#card .mq-verdict")).to_contain_text(re.compile("agrees with the key|the key is B"))
+    page.locator("#stem textarea").fill("A child who eats no liver sees badly at dusk. What is lacking?")
+    page.locator("#answer").click()
+    expect(page.locator("#left-out")).to_contain_text("The key “B” was given for another question.")
+    expect(page.locator("#card section[aria-busy=false]")).to_contain_text("sees badly at dusk")
+    expect(page.locator("#key input")).to_have_value("not known")
+    expect(page.locator("#card")).not_to_contain_text(re.compile("agrees with the key|the key is B"))
 
 
 def test_of_two_presses_the_card_shows_the_answer_to_the_second(page, pasted):

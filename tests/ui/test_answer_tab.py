@@ -68,7 +68,9 @@ STEM = "A man of 60 has a tremor at rest and walks with small steps."
 )
 def test_key_and_subject_stay_with_the_question_they_were_given_for(stem, option, key, subject):
     given = question_fields.given_for("A", STEM, "Dopamine", "Serotonin")
-    assert question_fields.still_given(given, "A", "ENT", stem, option, "Serotonin") == (key, subject)
+    *found, said = question_fields.still_given(given, "A", "ENT", stem, option, "Serotonin")
+    assert found == [key, subject]
+    assert ("The key “A” was given for another question" in said) == (key == question_fields.NOT_KNOWN)
 
 
 def test_a_key_given_before_the_question_is_typed_stays():
@@ -80,7 +82,7 @@ def test_a_key_that_was_given_for_the_new_question_by_hand_stays():
     old = question_fields.given_for("A", STEM, "Dopamine", "Serotonin")
     new = ("Which nerve moves the tongue?", "Hypoglossal nerve", "Facial nerve")
     given = old | {"key": question_fields.given_for("B", *new)["key"]}
-    assert question_fields.still_given(given, "B", "ENT", *new) == ("B", question_fields.NOT_KNOWN)
+    assert question_fields.still_given(given, "B", "ENT", *new)[:2] == ("B", question_fields.NOT_KNOWN)
 
 
 def test_a_paste_that_cannot_be_read_is_told_and_what_stands_below_is_not_answered(settings):
