@@ -175,6 +175,9 @@ def _ones_own(run: Run, settings: Settings) -> Run:
 def resumed(settings: Settings, run_name: str | None) -> str:
     try:
         run = _ones_own(runs.named(settings.runs, run_name), settings)
+        # Resumed a moment ago, by the first of two clicks or by somebody else: the panel says that it goes on.
+        if look(run).progress.status == "running":
+            return ""
         if settings.public:
             offered.check(run.spec, settings)
         launch.resume(run)

@@ -195,6 +195,10 @@ def test_a_process_that_cannot_be_ended_is_told(settings, run, going_on):
     assert "value" not in pressed
 
 
+def test_a_second_click_on_resume_is_not_told_that_the_run_it_resumed_holds_the_device(settings, run, going_on):
+    assert fine_tune_tab.resumed(settings, run.name) == ""
+
+
 def test_a_run_that_has_ended_has_nothing_to_stop(settings, run):
     run.stop_file.touch()
     assert fine_tune_tab.panel_of(settings, run.name, [], ())[4] == button("Stop", interactive=False)
