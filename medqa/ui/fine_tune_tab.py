@@ -17,14 +17,16 @@ from medqa.spec import PRESETS, SpecError, without_folders
 from medqa.ui import charts, views
 from medqa.ui.downloads import file_of
 from medqa.ui.shown_run import look
-from medqa.ui.spec_form import allowed_spec, form, from_preset, keep_upload
+from medqa.ui.spec_form import allowed_spec, form, from_preset
 from medqa.ui.telling import folders, told_error
+from medqa.ui.upload_box import READING, upload_box
 
 POLL_SECONDS = 1.0
 STOP, STOP_AT_ONCE = "Stop", "Stop at once"
 # The second click of somebody impatient must not end the run where it is, nor be told that the device is busy.
 SECOND_CLICK_SECONDS = 3.0
 ENDED = "The run has ended. What it had saved by then is kept."
+EMPTY = "() => ''"
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,7 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     summary = gr.HTML(views.note(PRESETS["quick"].summary), padding=False)
     with gr.Accordion("Advanced", open=False):
         inputs = form(settings)
-        with gr.Group():
-            upload = gr.File(
-                label="Your own questions (CSV, JSON or JSONL)",
-                file_types=[".csv", ".json", ".jsonl"],
-                type="filepath",
-                elem_id="upload",
-                height=120,
-            )
-            uploaded = gr.HTML(elem_id="uploaded", elem_classes="mq-message", padding=False)
+        upload_box(preset, inputs, settings)
     with gr.Accordion("Preview and estimate", open=False):
         look = gr.Button("Show three training examples and an estimate", size="sm", elem_id="preview")
         preview = gr.HTML(elem_id="preview-text")
@@ -88,19 +82,16 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
 
     boxes = list(inputs.values())
     private = {"api_visibility": "private"}
-    # A data set may have hundreds of thousands of rows: one is in memory at a time.
-    reading = {"concurrency_id": "rows", "concurrency_limit": 1, **private}
     quiet = {"show_progress": "hidden", **private}
     panel = [shown, live, curves, log, stop, resume, use, sent]
 
     preset.change(lambda chosen: from_preset(chosen, settings), preset, [summary, *boxes], **quiet)
-    upload.upload(
-        lambda path, base: keep_upload(path, base, settings),
-        [upload, inputs["cop_base"]],
-        [inputs["dataset"], uploaded],
-        **reading,
-    )
-    look.click(lambda *values: shown_preview(settings, values), boxes, preview, **reading)
+    previewed = look.click(lambda *values: shown_preview(settings, values), boxes, preview, **READING)
+    # What it tells is of another run then. In the browser, as a preset changes many boxes at once.
+    changed = [box.change for box in boxes]
+    gr.on(changed, None, None, preview, js=EMPTY, cancels=previewed, **quiet)
+    # What was said of the run before is not said of this one.
+    shown.change(None, None, problem, js=EMPTY, **quiet)
 
     def begin(last: Begun | None, preset_name: str, run_name: str, *values):
         return started(settings, last, preset_name, run_name, values)

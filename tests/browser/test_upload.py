@@ -83,3 +83,16 @@ def test_a_file_that_is_no_table_of_questions_is_refused_in_a_sentence(page, upl
     path.write_text("name,room\nAda,1\n")
     uploaded(path)
     expect(page.locator("#uploaded [role=alert]")).to_contain_text("has the columns name, room. Wanted are a question")
+
+
+def test_what_is_told_of_a_file_goes_with_it_and_a_preview_of_it_too(page, uploaded, teachers_file):
+    uploaded(teachers_file(f"Case 11: which drug {TAG}?"))
+    dataset = page.locator("#field-dataset input")
+    expect(dataset).to_have_value("ward round.csv")
+    page.get_by_role("button", name="Preview and estimate").click()
+    page.locator("#preview").click()
+    expect(page.locator("#preview-text")).to_contain_text("which drug did the patient")
+    page.locator("#upload").get_by_label("Clear").click()
+    expect(dataset).to_have_value("handbook")
+    expect(page.locator("#uploaded p")).to_have_count(0)
+    expect(page.locator("#preview-text p")).to_have_count(0)

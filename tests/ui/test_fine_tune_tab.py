@@ -303,10 +303,33 @@ def test_a_run_of_a_visitor_gets_its_name_by_itself_is_marked_and_has_room_made_
     assert begun(replace(settings, public=True)) == ("quick-1", True, 1)
 
 
-def test_one_data_set_is_read_at_a_time_for_a_preview_or_as_an_upload(settings):
+# The page
+
+
+@pytest.fixture
+def page(settings):
     import gradio as gr
 
-    with gr.Blocks() as page:
+    with gr.Blocks() as built:
         fine_tune_tab.fine_tune_tab(settings)
+    return built
+
+
+def test_one_data_set_is_read_at_a_time_for_a_preview_or_as_an_upload(page):
     reading = [event for event in page.fns.values() if event.concurrency_id == "rows"]
-    assert [event.concurrency_limit for event in reading] == [1, 1]
+    assert [event.concurrency_limit for event in reading] == [1, 1, 1]
+
+
+def emptied_by(page, emptied):
+    """Of which components a change, told no server, empties this one."""
+    ids = {block._id: block.elem_id for block in page.blocks.values() if getattr(block, "elem_id", None)}
+    wired = [made for made in page.fns.values() if [ids.get(block._id) for block in made.outputs] == [emptied]]
+    return {ids[source] for made in wired if made.js == fine_tune_tab.EMPTY for source, _ in made.targets}
+
+
+def test_a_preview_goes_when_any_field_of_the_form_is_changed(page):
+    assert emptied_by(page, "preview-text") == {f"field-{field}" for field in FORM}
+
+
+def test_what_was_said_of_one_run_is_not_said_of_the_next_one_shown(page):
+    assert emptied_by(page, "start-problem") == {"run-shown"}
