@@ -71,6 +71,16 @@ def test_resuming_is_offered_once_the_stopped_process_has_left(settings, run):
     assert resume["visible"]
 
 
+def test_a_failed_run_that_has_an_adapter_offers_to_answer_with_it(settings, run):
+    *_, use, version = fine_tune_tab.panel_of(settings, run.name, [], ())
+    assert not use["visible"]
+    run.adapter.mkdir()
+    (run.adapter / "adapter_config.json").touch()
+    _, panel, *_, use, _ = fine_tune_tab.panel_of(settings, run.name, [], version)
+    assert use["visible"]
+    assert "“Answer with this adapter” chooses it." in panel
+
+
 def test_a_run_is_exported_as_json_under_its_name(settings, run):
     said, file = fine_tune_tab.export_file(settings, run.name)
     assert said == ""
