@@ -29,6 +29,7 @@ STOPPING = (
     "does not wait: it ends the run where it is, and what came after its last checkpoint is lost."
 )
 
+COLUMNS = ("Run", "Status", "Base model", "Data", "Settings", "Held-out accuracy")
 USABLE = "It has saved an adapter all the same: “Answer with this adapter” chooses it."
 
 
@@ -181,11 +182,9 @@ def _said(event: dict) -> str:
 def runs_table(rows: Sequence[tuple[Run, Progress]]) -> str:
     if not rows:
         return note("No runs yet.")
-    head = "".join(
-        f"<th>{name}</th>" for name in ("Run", "Status", "Base model", "Data", "Settings", "Held-out accuracy")
-    )
+    head = "".join(f"<th>{name}</th>" for name in COLUMNS)
     body = "".join(map(_run_row, rows))
-    table = f'<table class="mq-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    table = f'<table class="mq-table mq-runs"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     return f'<div class="mq-scroll" role="region" tabindex="0" aria-label="All runs">{table}</div>'
 
 
@@ -211,4 +210,6 @@ def _run_row(row: tuple[Run, Progress]) -> str:
     rows = f"{spec.rows:,} rows" if spec.rows else "all rows"
     base, dataset = without_folder(spec.base_model), without_folder(spec.dataset)
     cells = (run.name, status, base, f"{dataset}, {rows}", settings, accuracy)
-    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+    # On a phone a row is a card, without a head above it: the style sheet puts the column's name before what needs it.
+    named = zip(COLUMNS, cells, strict=True)
+    return "<tr>" + "".join(f'<td data-column="{name}">{escape(cell)}</td>' for name, cell in named) + "</tr>"

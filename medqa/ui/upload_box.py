@@ -31,7 +31,7 @@ def upload_box(preset: gr.Radio, inputs: dict[str, Component], settings: Setting
             file_types=[".csv", ".json", ".jsonl"],
             type="filepath",
             elem_id="upload",
-            height=120,
+            height=140,
         )
         told_of_it = gr.HTML(elem_id="uploaded", elem_classes="mq-message", padding=False)
     kept = gr.State(None)

@@ -74,7 +74,7 @@ def test_a_run_that_did_not_end_well_says_that_it_has_an_adapter_where_it_has_on
     made_run.adapter.mkdir()
     (made_run.adapter / "adapter_config.json").touch()
     assert told in panel(status)
-    assert f"<td>{status}, step 0, adapter saved</td>" in run_views.runs_table(table)
+    assert f">{status}, step 0, adapter saved</td>" in run_views.runs_table(table)
     assert told not in panel("running") + panel("stopped")
 
 
@@ -94,7 +94,7 @@ def test_the_table_of_runs_shows_the_accuracy_of_the_best_adapter(made_run):
 def test_the_table_of_runs_tells_of_a_folder_its_last_part_only(made_run):
     made_run.write_spec(RunSpec(name="quick-1", base_model="/srv/models/nano", dataset="/app/runs/.uploads/1f.csv"))
     table = run_views.runs_table([(made_run, Progress("done"))])
-    assert "<td>nano</td><td>1f.csv, all rows</td>" in table
+    assert ">nano</td>" in table and ">1f.csv, all rows</td>" in table
 
 
 # What is said in words
