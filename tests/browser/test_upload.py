@@ -73,9 +73,25 @@ def test_a_row_left_out_is_named_with_its_reason_whichever_split_it_falls_into(p
     uploaded(teachers_file(stem))
     said = page.locator("#uploaded")
     expect(said).to_contain_text("1 row is left out (1 duplicate options)")
-    said.locator("summary").click()
+    summary = said.locator("summary")
+    expect(said.locator("li")).to_be_hidden()
+    assert expanded(summary) is False
+    summary.press("Enter")
+    assert expanded(summary) is True
     expect(said.locator("li")).to_have_text(re.compile(re.escape(f":5: duplicate options: {stem}") + "$"))
     expect(page.locator("img[src=x]")).to_have_count(0)
+
+
+def expanded(summary):
+    """Whether a screen reader is told that what this opens is open; None where it is told nothing of that."""
+    session = summary.page.context.new_cdp_session(summary.page)
+    summary.page.wait_for_timeout(500)  # the accessibility tree follows the page with a delay
+    [node] = [
+        node
+        for node in session.send("Accessibility.getFullAXTree")["nodes"]
+        if node.get("role", {}).get("value") == "DisclosureTriangle"
+    ]
+    return {part["name"]: part["value"]["value"] for part in node["properties"]}.get("expanded")
 
 
 def test_a_file_that_is_no_table_of_questions_is_refused_in_a_sentence(page, uploaded, tmp_path):
