@@ -27,7 +27,7 @@ def upload_box(preset: gr.Radio, inputs: dict[str, Component], settings: Setting
     """What is told of the file is told no longer than the form's data set is that file."""
     with gr.Group():
         upload = gr.File(
-            label="Your own questions (CSV, JSON or JSONL)",
+            label="Own questions (CSV, JSON, JSONL)",
             file_types=[".csv", ".json", ".jsonl"],
             type="filepath",
             elem_id="upload",
