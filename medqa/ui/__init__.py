@@ -9,6 +9,7 @@ about_tab.py       what the embedded model and the handbook are
 panels/            what opens under an answer: probes, receipt, dispute
 answering.py       engines loaded behind the page
 spec_form.py       the settings of a run as a form
+upload_box.py      own questions as its data set
 downloads.py       texts as files to download
 own_machine.py     who may reach a page that is for this machine alone
 request_limits.py  how large a request may be, and what may lie about of uploads

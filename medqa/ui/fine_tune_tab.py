@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import gradio as gr
 
@@ -16,14 +17,30 @@ from medqa.spec import PRESETS, SpecError, without_folders
 from medqa.ui import charts, views
 from medqa.ui.downloads import file_of
 from medqa.ui.shown_run import look
-from medqa.ui.spec_form import allowed_spec, form, from_preset, keep_upload
+from medqa.ui.spec_form import allowed_spec, form, from_preset
 from medqa.ui.telling import folders, told_error
+from medqa.ui.upload_box import READING, upload_box
 
 POLL_SECONDS = 1.0
 STOP, STOP_AT_ONCE = "Stop", "Stop at once"
-# It is the same button: a second click of somebody impatient must not end the run, and lose what it has not saved.
-SECONDS_BEFORE_AT_ONCE = 3.0
+# The second click of somebody impatient must not end the run where it is, nor be told that the device is busy.
+SECOND_CLICK_SECONDS = 3.0
 ENDED = "The run has ended. What it had saved by then is kept."
+EMPTY = "() => ''"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The run that this page has started last, the form it came from, and when, by the monotonic clock."""
+
+    run_name: str
+    values: tuple
+    seconds: float
+
+    def again(self, run_name: str, values: tuple) -> bool:
+        """Whether a press of Start belongs to the one that began it. The first has emptied the box of the name."""
+        same = values == self.values and run_name in ("", self.run_name)
+        return same and time.monotonic() - self.seconds < SECOND_CLICK_SECONDS
 
 
 def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
@@ -33,15 +50,7 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     summary = gr.HTML(views.note(PRESETS["quick"].summary), padding=False)
     with gr.Accordion("Advanced", open=False):
         inputs = form(settings)
-        with gr.Group():
-            upload = gr.File(
-                label="Your own questions (CSV, JSON or JSONL)",
-                file_types=[".csv", ".json", ".jsonl"],
-                type="filepath",
-                elem_id="upload",
-                height=120,
-            )
-            uploaded = gr.HTML(elem_id="uploaded", elem_classes="mq-message", padding=False)
+        upload_box(preset, inputs, settings)
     with gr.Accordion("Preview and estimate", open=False):
         look = gr.Button("Show three training examples and an estimate", size="sm", elem_id="preview")
         preview = gr.HTML(elem_id="preview-text")
@@ -68,33 +77,31 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     save = gr.Button("Export this run (JSON)", size="sm", elem_id="export")
     exported = gr.DownloadButton("Exported run", visible="hidden", elem_id="exported")
     sent = gr.State(())
+    begun = gr.State(None)
     timer = gr.Timer(POLL_SECONDS)
 
     boxes = list(inputs.values())
     private = {"api_visibility": "private"}
-    # A data set may have hundreds of thousands of rows: one is in memory at a time.
-    reading = {"concurrency_id": "rows", "concurrency_limit": 1, **private}
     quiet = {"show_progress": "hidden", **private}
     panel = [shown, live, curves, log, stop, resume, use, sent]
 
     preset.change(lambda chosen: from_preset(chosen, settings), preset, [summary, *boxes], **quiet)
-    upload.upload(
-        lambda path, base: keep_upload(path, base, settings),
-        [upload, inputs["cop_base"]],
-        [inputs["dataset"], uploaded],
-        **reading,
-    )
-    look.click(lambda *values: shown_preview(settings, values), boxes, preview, **reading)
+    previewed = look.click(lambda *values: shown_preview(settings, values), boxes, preview, **READING)
+    # What it tells is of another run then. In the browser, as a preset changes many boxes at once.
+    changed = [box.change for box in boxes]
+    gr.on(changed, None, None, preview, js=EMPTY, cancels=previewed, **quiet)
+    # What was said of the run before is not said of this one.
+    shown.change(None, None, problem, js=EMPTY, **quiet)
 
-    def begin(preset_name: str, run_name: str, *values):
-        return started(settings, preset_name, run_name, values)
+    def begin(last: Begun | None, preset_name: str, run_name: str, *values):
+        return started(settings, last, preset_name, run_name, values)
 
     def poll(run_name: str | None, chosen: list[str], already: tuple):
         return panel_of(settings, run_name, chosen, already)
 
-    start.click(begin, [preset, name, *boxes], [problem, shown, name], concurrency_id="launch", **quiet).then(
-        poll, [shown, also, sent], panel, **quiet
-    )
+    start.click(
+        begin, [begun, preset, name, *boxes], [problem, shown, name, begun], concurrency_id="launch", **quiet
+    ).then(poll, [shown, also, sent], panel, **quiet)
     stop.click(lambda run_name, pressed: stopped(settings, run_name, pressed), [shown, stop], [problem, stop], **quiet)
     resume.click(lambda run_name: resumed(settings, run_name), shown, problem, concurrency_id="launch", **quiet).then(
         poll, [shown, also, sent], panel, **quiet
@@ -109,16 +116,18 @@ def fine_tune_tab(settings: Settings) -> tuple[gr.Dropdown, gr.Button]:
     return shown, use
 
 
-def started(settings: Settings, preset_name: str, run_name: str, values: tuple) -> tuple:
+def started(settings: Settings, last: Begun | None, preset_name: str, run_name: str, values: tuple) -> tuple:
     chosen = "" if settings.public else run_name.strip()
+    if last and last.again(chosen, values):
+        return "", gr.update(choices=_run_names(settings), value=last.run_name), "", last
     try:
         spec = allowed_spec(values, settings, chosen or launch.free_name(preset_name, settings.runs))
         if settings.public:
             visitors.make_room(settings.runs)
         run = launch.start(spec, settings.runs, by_visitor=settings.public)
     except UserError as error:
-        return told_error(error, settings), gr.skip(), gr.skip()
-    return "", gr.update(choices=_run_names(settings), value=run.name), ""
+        return told_error(error, settings), gr.skip(), gr.skip(), last
+    return "", gr.update(choices=_run_names(settings), value=run.name), "", Begun(run.name, values, time.monotonic())
 
 
 def shown_preview(settings: Settings, values: tuple) -> str:
@@ -157,6 +166,9 @@ def _ones_own(run: Run, settings: Settings) -> Run:
 def resumed(settings: Settings, run_name: str | None) -> str:
     try:
         run = _ones_own(runs.named(settings.runs, run_name), settings)
+        # Resumed a moment ago, by the first of two clicks or by somebody else: the panel says that it goes on.
+        if look(run).progress.status == "running":
+            return ""
         if settings.public:
             offered.check(run.spec, settings)
         launch.resume(run)
@@ -221,7 +233,7 @@ def _asked_a_while_ago(run: Run) -> bool:
     except FileNotFoundError:
         return False
     # A clock that was set back meanwhile keeps nobody waiting.
-    return abs(time.time() - asked) >= SECONDS_BEFORE_AT_ONCE
+    return abs(time.time() - asked) >= SECOND_CLICK_SECONDS
 
 
 def _run_names(settings: Settings) -> list[str]:

@@ -29,6 +29,9 @@ STOPPING = (
     "does not wait: it ends the run where it is, and what came after its last checkpoint is lost."
 )
 
+COLUMNS = ("Run", "Status", "Base model", "Data", "Settings", "Held-out accuracy")
+USABLE = "It has saved an adapter all the same: “Answer with this adapter” chooses it."
+
 
 def run_panel(run: Run, seen: Progress, told_to_stop: bool = False) -> str:
     """Status in words, progress bar and the figures of the last step."""
@@ -57,6 +60,8 @@ def run_panel(run: Run, seen: Progress, told_to_stop: bool = False) -> str:
     bar = f'<div class="mq-progress" {values} aria-label="Training progress">{filled}</div>'
     stopping = note(STOPPING) if told_to_stop and seen.status == "running" else ""
     said = f"{stopping}{_cautions(seen)}{_outcome(seen, told_to_stop)}"
+    if _ended_early_with_adapter(run, seen):
+        said += note(USABLE)
     return f'<div class="mq-facts">{"".join(facts)}</div>{bar}{said}'
 
 
@@ -99,6 +104,11 @@ def _outcome(seen: Progress, told_to_stop: bool) -> str:
     if seen.status not in ("done", "stopped"):
         return ""
     return _saved_adapter(seen) + scores_table(seen.scores)
+
+
+def _ended_early_with_adapter(run: Run, seen: Progress) -> bool:
+    """The best one of before it failed, or that of an earlier stop."""
+    return seen.status in ("failed", "interrupted") and run.has_adapter
 
 
 def _saved_adapter(seen: Progress) -> str:
@@ -172,11 +182,9 @@ def _said(event: dict) -> str:
 def runs_table(rows: Sequence[tuple[Run, Progress]]) -> str:
     if not rows:
         return note("No runs yet.")
-    head = "".join(
-        f"<th>{name}</th>" for name in ("Run", "Status", "Base model", "Data", "Settings", "Held-out accuracy")
-    )
+    head = "".join(f"<th>{name}</th>" for name in COLUMNS)
     body = "".join(map(_run_row, rows))
-    table = f'<table class="mq-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    table = f'<table class="mq-table mq-runs"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     return f'<div class="mq-scroll" role="region" tabindex="0" aria-label="All runs">{table}</div>'
 
 
@@ -197,7 +205,11 @@ def _run_row(row: tuple[Run, Progress]) -> str:
         if len(measured) > 1 and measured[0]["step"] == 0:
             accuracy = f"{percent(measured[0])} % → {accuracy}"
     status = STATUS_WORDS[seen.status] + (f", step {seen.step}" if seen.status != "done" else f", {seen.step} steps")
+    if _ended_early_with_adapter(run, seen):
+        status += ", adapter saved"
     rows = f"{spec.rows:,} rows" if spec.rows else "all rows"
     base, dataset = without_folder(spec.base_model), without_folder(spec.dataset)
     cells = (run.name, status, base, f"{dataset}, {rows}", settings, accuracy)
-    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+    # On a phone a row is a card, without a head above it: the style sheet puts the column's name before what needs it.
+    named = zip(COLUMNS, cells, strict=True)
+    return "<tr>" + "".join(f'<td data-column="{name}">{escape(cell)}</td>' for name, cell in named) + "</tr>"

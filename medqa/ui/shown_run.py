@@ -35,6 +35,7 @@ class Seen:
     events: int
     alive: bool
     has_checkpoint: bool
+    has_adapter: bool
     told_to_stop: bool
 
     @property
@@ -52,7 +53,7 @@ def look(run: Run) -> Seen:
     reader = _reader(run.folder, (run.folder / "spec.json").stat().st_mtime_ns)
     # The lock is read first: a trainer that ends in between has then written its last event.
     alive = run.alive
-    return Seen(reader, len(reader.read()), alive, bool(run.checkpoints()), run.stop_file.exists())
+    return Seen(reader, len(reader.read()), alive, bool(run.checkpoints()), run.has_adapter, run.stop_file.exists())
 
 
 @lru_cache(maxsize=256)

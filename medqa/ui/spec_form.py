@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from pathlib import Path
 
 import gradio as gr
 
 from medqa import offered, uploads
-from medqa.datasets.rows import DatasetError
-from medqa.errors import UserError
 from medqa.settings import Settings
 from medqa.spec import (
     BASE_WEIGHTS,
@@ -25,14 +22,9 @@ from medqa.spec import (
     without_folder,
 )
 from medqa.ui import views
-from medqa.ui.telling import told_error
 
 FORM = tuple(field.name for field in fields(RunSpec) if field.name != "name")
 PER_ROW = 3
-NOTHING_HELD_OUT = (
-    "None of these questions falls into the fifth that is held out. A run on them trains, but how often it is right is "
-    "not measured; a file with more questions has some held out."
-)
 
 
 def form(settings: Settings) -> dict[str, gr.components.Component]:
@@ -110,23 +102,3 @@ def spec_of(values: tuple, name: str = "unnamed") -> RunSpec:
     if faults:
         raise SpecError(faults)
     return checked(RunSpec(name=name, **chosen))
-
-
-def keep_upload(path: str, base: str, settings: Settings) -> tuple:
-    """`base`: what the form says of how key numbers count. The page is told the kept file's name, never its folder."""
-    own_name = Path(path).name
-    try:
-        kept = uploads.keep(Path(path), settings, _number_base(base), offered.most("rows", settings))
-    except UserError as error:
-        return gr.skip(), told_error(error, settings)
-    unmeasured = "" if kept.held_out.questions else views.note(NOTHING_HELD_OUT)
-    choices = gr.update(choices=[*offered.data_sets(settings), (own_name, kept.name)], value=kept.name)
-    return choices, views.upload_summary(own_name, kept.train, kept.held_out) + unmeasured
-
-
-def _number_base(text: str) -> int | None:
-    """Raises DatasetError."""
-    try:
-        return parsed("cop_base", str(text or "").strip())
-    except ValueError as error:
-        raise DatasetError(f"{told('cop_base', 'label')} is “{text}”; 0, 1 or nothing is wanted.") from error

@@ -80,6 +80,32 @@ def test_no_tab_scrolls_sideways_with_everything_opened(opened, new_page, finish
     assert_fits(page)
 
 
+def test_on_a_phone_a_run_takes_a_few_lines_of_all_runs_with_its_accuracy_named(opened, new_page, finished):
+    page = new_page(width=390)
+    opened(page)
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_role("button", name=re.compile("^All runs")).click()
+    row = page.locator("#runs-table tbody tr").first
+    expect(row).to_be_visible()
+    # Its name and its data set's are each as long as names can be.
+    assert row.bounding_box()["height"] < 300
+    heights = page.locator("#runs-table td").evaluate_all("cells => cells.map(e => e.offsetHeight)")
+    assert heights[1] < 30 and heights[5] < 30
+    label = "e => getComputedStyle(e, '::before').content"
+    assert "Held-out accuracy" in row.locator("td").last.evaluate(label)
+
+
+def test_the_label_of_the_upload_covers_nothing_on_a_phone(opened, new_page):
+    page = new_page(width=390)
+    opened(page)
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_role("button", name=re.compile("^Advanced")).click()
+    label, icon = (page.locator("#upload").get_by_test_id(part) for part in ("block-label", "upload-icon"))
+    expect(icon).to_be_visible()
+    below = label.bounding_box()["y"] + label.bounding_box()["height"]
+    assert icon.bounding_box()["y"] >= below
+
+
 def test_the_answer_button_is_reached_and_pressed_by_keyboard(opened, page):
     opened(page)
     expect(page.locator("#answer")).to_be_visible()

@@ -112,6 +112,17 @@ def test_a_second_start_says_which_run_holds_the_device(opened, server, page, sh
     assert not (server.runs / "second-1").exists()
 
 
+def test_a_double_click_on_start_begins_one_run_and_complains_of_nothing(opened, server, page):
+    opened(page)
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.locator("#run-name input").fill("twice-1")
+    page.locator("#start").dblclick(delay=100)
+    expect(page.locator("#live")).to_contain_text("twice-1 · running")
+    page.wait_for_timeout(1000)  # what the second click would be answered
+    expect(page.locator("#start-problem p")).to_have_count(0)
+    assert [run.name for run in runs.all_runs(server.runs)][:1] == ["twice-1"]
+
+
 def steps(page):
     """(step, total) as the page says them."""
     expect(page.locator("#live")).to_contain_text(TOTAL)

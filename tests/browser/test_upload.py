@@ -73,9 +73,25 @@ def test_a_row_left_out_is_named_with_its_reason_whichever_split_it_falls_into(p
     uploaded(teachers_file(stem))
     said = page.locator("#uploaded")
     expect(said).to_contain_text("1 row is left out (1 duplicate options)")
-    said.locator("summary").click()
+    summary = said.locator("summary")
+    expect(said.locator("li")).to_be_hidden()
+    assert expanded(summary) is False
+    summary.press("Enter")
+    assert expanded(summary) is True
     expect(said.locator("li")).to_have_text(re.compile(re.escape(f":5: duplicate options: {stem}") + "$"))
     expect(page.locator("img[src=x]")).to_have_count(0)
+
+
+def expanded(summary):
+    """Whether a screen reader is told that what this opens is open; None where it is told nothing of that."""
+    session = summary.page.context.new_cdp_session(summary.page)
+    summary.page.wait_for_timeout(500)  # the accessibility tree follows the page with a delay
+    [node] = [
+        node
+        for node in session.send("Accessibility.getFullAXTree")["nodes"]
+        if node.get("role", {}).get("value") == "DisclosureTriangle"
+    ]
+    return {part["name"]: part["value"]["value"] for part in node["properties"]}.get("expanded")
 
 
 def test_a_file_that_is_no_table_of_questions_is_refused_in_a_sentence(page, uploaded, tmp_path):
@@ -83,3 +99,16 @@ def test_a_file_that_is_no_table_of_questions_is_refused_in_a_sentence(page, upl
     path.write_text("name,room\nAda,1\n")
     uploaded(path)
     expect(page.locator("#uploaded [role=alert]")).to_contain_text("has the columns name, room. Wanted are a question")
+
+
+def test_what_is_told_of_a_file_goes_with_it_and_a_preview_of_it_too(page, uploaded, teachers_file):
+    uploaded(teachers_file(f"Case 11: which drug {TAG}?"))
+    dataset = page.locator("#field-dataset input")
+    expect(dataset).to_have_value("ward round.csv")
+    page.get_by_role("button", name="Preview and estimate").click()
+    page.locator("#preview").click()
+    expect(page.locator("#preview-text")).to_contain_text("which drug did the patient")
+    page.locator("#upload").get_by_label("Clear").click()
+    expect(dataset).to_have_value("handbook")
+    expect(page.locator("#uploaded p")).to_have_count(0)
+    expect(page.locator("#preview-text p")).to_have_count(0)

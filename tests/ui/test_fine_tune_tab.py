@@ -71,6 +71,16 @@ def test_resuming_is_offered_once_the_stopped_process_has_left(settings, run):
     assert resume["visible"]
 
 
+def test_a_failed_run_that_has_an_adapter_offers_to_answer_with_it(settings, run):
+    *_, use, version = fine_tune_tab.panel_of(settings, run.name, [], ())
+    assert not use["visible"]
+    run.adapter.mkdir()
+    (run.adapter / "adapter_config.json").touch()
+    _, panel, *_, use, _ = fine_tune_tab.panel_of(settings, run.name, [], version)
+    assert use["visible"]
+    assert "“Answer with this adapter” chooses it." in panel
+
+
 def test_a_run_is_exported_as_json_under_its_name(settings, run):
     said, file = fine_tune_tab.export_file(settings, run.name)
     assert said == ""
@@ -156,7 +166,7 @@ def test_once_asked_to_stop_the_button_says_that_pressing_it_again_does_not_wait
     assert run.stop_file.exists()
     # Not under the second click of somebody impatient.
     assert going_on() == button("Stop", interactive=False)
-    asked = time.time() - fine_tune_tab.SECONDS_BEFORE_AT_ONCE
+    asked = time.time() - fine_tune_tab.SECOND_CLICK_SECONDS
     os.utime(run.stop_file, (asked, asked))
     assert going_on() == button("Stop at once")
 
@@ -195,6 +205,10 @@ def test_a_process_that_cannot_be_ended_is_told(settings, run, going_on):
     assert "value" not in pressed
 
 
+def test_a_second_click_on_resume_is_not_told_that_the_run_it_resumed_holds_the_device(settings, run, going_on):
+    assert fine_tune_tab.resumed(settings, run.name) == ""
+
+
 def test_a_run_that_has_ended_has_nothing_to_stop(settings, run):
     run.stop_file.touch()
     assert fine_tune_tab.panel_of(settings, run.name, [], ())[4] == button("Stop", interactive=False)
@@ -228,35 +242,33 @@ def test_a_visitor_cannot_go_on_with_a_run_that_could_not_be_started_here(settin
     assert gone_on == [run, run]
 
 
+# The page
+
+
 @pytest.fixture
-def begun(settings, monkeypatch):
-    """begun(settings): what was started when a name was written into the form, and whether by a visitor."""
-    seen, room = [], []
-    monkeypatch.setattr(fine_tune_tab.visitors, "make_room", room.append)
-
-    def start(spec, folder, by_visitor):
-        seen.append((spec.name, by_visitor, len(room)))
-        return Run(folder / spec.name)
-
-    monkeypatch.setattr(fine_tune_tab.launch, "start", start)
-    values = tuple(form_value(field, RunSpec()) for field in FORM)
-
-    def begin(settings):
-        fine_tune_tab.started(settings, "quick", "visit-cheap-pills.com", values)
-        return seen[-1]
-
-    return begin
-
-
-def test_a_run_of_a_visitor_gets_its_name_by_itself_is_marked_and_has_room_made_for_it(settings, begun):
-    assert begun(settings) == ("visit-cheap-pills.com", False, 0)
-    assert begun(replace(settings, public=True)) == ("quick-1", True, 1)
-
-
-def test_one_data_set_is_read_at_a_time_for_a_preview_or_as_an_upload(settings):
+def page(settings):
     import gradio as gr
 
-    with gr.Blocks() as page:
+    with gr.Blocks() as built:
         fine_tune_tab.fine_tune_tab(settings)
+    return built
+
+
+def test_one_data_set_is_read_at_a_time_for_a_preview_or_as_an_upload(page):
     reading = [event for event in page.fns.values() if event.concurrency_id == "rows"]
-    assert [event.concurrency_limit for event in reading] == [1, 1]
+    assert [event.concurrency_limit for event in reading] == [1, 1, 1]
+
+
+def emptied_by(page, emptied):
+    """Of which components a change, told no server, empties this one."""
+    ids = {block._id: block.elem_id for block in page.blocks.values() if getattr(block, "elem_id", None)}
+    wired = [made for made in page.fns.values() if [ids.get(block._id) for block in made.outputs] == [emptied]]
+    return {ids[source] for made in wired if made.js == fine_tune_tab.EMPTY for source, _ in made.targets}
+
+
+def test_a_preview_goes_when_any_field_of_the_form_is_changed(page):
+    assert emptied_by(page, "preview-text") == {f"field-{field}" for field in FORM}
+
+
+def test_what_was_said_of_one_run_is_not_said_of_the_next_one_shown(page):
+    assert emptied_by(page, "start-problem") == {"run-shown"}

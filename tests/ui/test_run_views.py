@@ -1,6 +1,7 @@
 import pytest
 
 from medqa.runs import Progress, Run
+from medqa.spec import RunSpec
 from medqa.ui import run_views
 
 
@@ -8,6 +9,14 @@ from medqa.ui import run_views
 def panel(tmp_path):
     """panel(status, …): what the page shows of a run that far."""
     return lambda status, **parts: run_views.run_panel(Run(tmp_path / "quick-1"), Progress(status, **parts))
+
+
+@pytest.fixture
+def made_run(tmp_path):
+    run = Run(tmp_path / "quick-1")
+    run.folder.mkdir()
+    run.write_spec(RunSpec(name="quick-1"))
+    return run
 
 
 def step(number, gradient_norm=0.5):
@@ -57,6 +66,18 @@ def test_where_there_was_no_choice_nothing_is_said_of_one(panel, evaluations, sc
     assert "is the one saved" not in panel("done", steps=[step(40)], evaluations=evaluations, scores=scores)
 
 
+@pytest.mark.parametrize("status", ["failed", "interrupted"])
+def test_a_run_that_did_not_end_well_says_that_it_has_an_adapter_where_it_has_one(panel, made_run, status):
+    told, table = run_views.USABLE, [(made_run, Progress(status))]
+    assert told not in panel(status)
+    assert "adapter saved" not in run_views.runs_table(table)
+    made_run.adapter.mkdir()
+    (made_run.adapter / "adapter_config.json").touch()
+    assert told in panel(status)
+    assert f">{status}, step 0, adapter saved</td>" in run_views.runs_table(table)
+    assert told not in panel("running") + panel("stopped")
+
+
 def test_the_log_names_the_evaluations_that_were_the_best_so_far():
     told = [{"event": "evaluated", "time": float(e["step"]), **e} for e in losses(2.0, 1.0, 1.5)]
     last, best, base = run_views.log(told).splitlines()
@@ -65,24 +86,15 @@ def test_the_log_names_the_evaluations_that_were_the_best_so_far():
     assert "(the base model alone)." in base
 
 
-def test_the_table_of_runs_shows_the_accuracy_of_the_best_adapter(tmp_path):
-    from medqa.spec import RunSpec
-
-    run = Run(tmp_path / "quick-1")
-    run.folder.mkdir()
-    run.write_spec(RunSpec(name="quick-1"))
+def test_the_table_of_runs_shows_the_accuracy_of_the_best_adapter(made_run):
     measured = [evaluated(0, 27), evaluated(20, 60, kept=True), evaluated(40, 50)]
-    assert "27 % → 60 % of 100" in run_views.runs_table([(run, Progress("done", evaluations=measured))])
+    assert "27 % → 60 % of 100" in run_views.runs_table([(made_run, Progress("done", evaluations=measured))])
 
 
-def test_the_table_of_runs_tells_of_a_folder_its_last_part_only(tmp_path):
-    from medqa.spec import RunSpec
-
-    run = Run(tmp_path / "quick-1")
-    run.folder.mkdir()
-    run.write_spec(RunSpec(name="quick-1", base_model="/srv/models/nano", dataset="/app/runs/.uploads/1f.csv"))
-    table = run_views.runs_table([(run, Progress("done"))])
-    assert "<td>nano</td><td>1f.csv, all rows</td>" in table
+def test_the_table_of_runs_tells_of_a_folder_its_last_part_only(made_run):
+    made_run.write_spec(RunSpec(name="quick-1", base_model="/srv/models/nano", dataset="/app/runs/.uploads/1f.csv"))
+    table = run_views.runs_table([(made_run, Progress("done"))])
+    assert ">nano</td>" in table and ">1f.csv, all rows</td>" in table
 
 
 # What is said in words

@@ -336,7 +336,7 @@ def test_a_row_of_the_table_tells_settings_and_what_they_changed(run):
 )
 def test_the_table_shows_only_the_accuracy_that_was_measured(run, evaluations, accuracy):
     assert run_views.runs_table([(run, Progress("done", evaluations=evaluations))]).endswith(
-        f"<td>{accuracy}</td></tr></tbody></table></div>"
+        f">{accuracy}</td></tr></tbody></table></div>"
     )
 
 
