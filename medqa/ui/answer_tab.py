@@ -130,6 +130,11 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
     more.click(lambda n, letter: options_shown(min(n + 1, MAX_OPTIONS), letter), [count, key], shape, **quiet)
     fewer.click(lambda n, letter: options_shown(max(n - 1, MIN_OPTIONS), letter), [count, key], shape, **quiet)
 
+    count.change(
+        lambda n: (gr.update(interactive=n < MAX_OPTIONS), gr.update(interactive=n > MIN_OPTIONS)),
+        count, [more, fewer], **quiet,
+    )  # fmt: skip
+
     adapter.change(lambda name: subjects_of(name, settings), adapter, subject, **quiet)
 
     def answer(presses: Presses, adapter_name: str, percent: float, paste: str, shown: int, *values: str):

@@ -31,6 +31,14 @@ SESSIONS = 300
 # So many events wait for their turn; the next ones are told that it is busy.
 WAITING = 300
 
+# The answer is read out once it is whole. Gradio replaces what is in the card, and only what stays can be watched.
+READ_OUT = """() => {
+    const card = document.getElementById("card");
+    const busy = () => card.setAttribute("aria-busy", String(card.querySelector("[aria-busy=true]") !== null));
+    card.setAttribute("aria-live", "polite");
+    new MutationObserver(busy).observe(card, {childList: true, subtree: true});
+}"""
+
 
 def build(settings: Settings, engines: Engines) -> gr.Blocks:
     with gr.Blocks(title="MedQA", analytics_enabled=False, delete_cache=DELETE_CACHE) as page:
@@ -47,6 +55,7 @@ def build(settings: Settings, engines: Engines) -> gr.Blocks:
 
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
         page.load(lambda: on_page_load(settings), None, shown, **quiet)
+        page.load(None, None, None, js=READ_OUT)
         page.load(lambda: arrived(settings), None, [adapter, hint], **quiet)
         answer.select(lambda already: refreshed(settings, already), added, [adapter, hint], **quiet)
         use.click(

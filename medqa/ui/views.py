@@ -87,7 +87,7 @@ def answer_card(
         # Folded, as it argues for one option; written all the same, because probes, receipts and disputes hold it.
         told = f'<details class="mq-texts"><summary>{FOLDED}</summary>{told}</details>'
     return (
-        f'<section class="mq-card" aria-live="polite" aria-busy="{str(growing).lower()}">'
+        f'<section class="mq-card" aria-busy="{str(growing).lower()}">'
         f"{about}<h3>{heading}</h3>{careful}{rows}{kept}{told}{by}</section>"
     )
 

@@ -40,6 +40,9 @@ def test_a_small_question_is_read_and_answered_with_a_verdict(page, pasted):
     answered(page)
     expect(page.locator("#card .mq-verdict")).to_contain_text(re.compile("agrees with the key|the key is B"))
     expect(page.locator("#card")).to_contain_text("medqa-nano alone, without an adapter")
+    # For a screen reader, which can only watch what stays when the card's content is replaced.
+    expect(page.locator("#card")).to_have_attribute("aria-live", "polite")
+    expect(page.locator("#card")).to_have_attribute("aria-busy", "false")
 
 
 def test_a_real_exam_question_is_read_and_answered_with_a_verdict(page, pasted):
@@ -109,6 +112,23 @@ def test_an_example_takes_the_place_of_what_could_not_be_read(page, opened):
     expect(page.locator("#read-as [role=alert]")).to_have_count(0)
     expect(page.locator("#pasted textarea")).to_have_value("")
     expect(page.locator("#stem textarea")).not_to_have_value("")
+
+
+def test_options_are_added_and_removed_up_to_their_bounds(opened, page):
+    opened(page)
+    more, fewer = (page.get_by_role("button", name=name) for name in ("Add an option", "Remove the last option"))
+    for letter in "EFGH":
+        more.click()
+        expect(page.locator(f"#option-{letter}")).to_be_visible()
+    expect(more).to_be_disabled()
+    for letter in "HGFEDC":
+        fewer.click()
+        expect(page.locator(f"#option-{letter}")).to_be_hidden()
+    expect(fewer).to_be_disabled()
+    expect(more).to_be_enabled()
+    page.locator("#examples button").first.click()
+    expect(page.locator("#option-D")).to_be_visible()
+    expect(fewer).to_be_enabled()
 
 
 def test_an_empty_question_is_refused_in_a_sentence(opened, page):

@@ -140,7 +140,7 @@ def explanation_pieces(engines: Engines, shown: Asked | None, stem: str, options
         result = what_if(engine, question, edited_question(question, stem, options), shown.folder)
         yield recorded(shown, result), "", gr.skip()
         sent = time.monotonic()
-        for explanation in engine.explain(result.after, shown.folder):
+        for explanation in engine.explain(result.after, shown.folder) if result.edited else ():
             if explanation.ended or explanation.cut or time.monotonic() - sent > SECONDS_BETWEEN_UPDATES:
                 sent = time.monotonic()
                 yield gr.skip(), explanations(shown.explanation, explanation, result), gr.skip()
