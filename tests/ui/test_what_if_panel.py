@@ -33,3 +33,13 @@ def test_the_receipt_tells_the_latest_comparison_also_when_it_was_explained():
     engines = SimpleNamespace(of=lambda base: engine)
     list(what_if.explanation_pieces(engines, shown, "A man has fever. Why?", "Flu\nMalaria"))
     assert "Edited in the question: “woman” → “man”." in shown.probes[what_if.TITLE]
+
+
+def test_a_question_that_was_not_edited_is_not_explained_a_second_time():
+    asked = Answer(Question("A woman has fever. Why?", ("Flu", "Malaria")), (-0.2, -2.0), "a rule")
+    engine = SimpleNamespace(score=lambda question, adapter: Answer(question, (-0.2, -2.0), "a rule"))
+    shown = SimpleNamespace(answer=asked, folder=None, probes={})
+    engines = SimpleNamespace(of=lambda base: engine)
+    *_, (comparison, written, _), _ = what_if.explanation_pieces(engines, shown, asked.question.stem, "Flu\nMalaria")
+    assert "not edited" in comparison.lower() or "nothing" in comparison.lower(), comparison
+    assert written == ""
