@@ -27,11 +27,10 @@ _TICK = re.compile(
 _BETWEEN = re.compile(rf"(?:[,;|]| [{BULLETS}/]| (?:Option|OPTION|Choice))+$")
 
 # Below the options question banks say what a question is about. "Reference: …" is read as an explanation.
-_ABOUT = re.compile(
-    r"\n[^\w\n]*(?:difficulty|(?:sub-?)?topic|subject|chapter|source|tags?|year|exam|keywords?)(?: level| name)? ?:"
-    r"[^\n]*",
-    re.I,
-)
+_NAMES = "difficulty|(?:sub-?)?topic|subject|chapter|category|source|tags?|year|exam|keywords?"
+_ABOUT = rf"\n[^\w\n]*(?:{_NAMES})(?: level| name)? ?:[^\n]*"
+_LINE_ABOUT = re.compile(_ABOUT, re.I)
+_LINES_ABOUT_AT_END = re.compile(rf"(?:{_ABOUT})+$", re.I)
 
 
 def read_pasted(text: str, max_characters: int = MAX_CHARACTERS) -> Question:
@@ -49,13 +48,15 @@ def read_pasted(text: str, max_characters: int = MAX_CHARACTERS) -> Question:
         raise QuestionError(
             f"In {places} places something like an option or a key begins, more than {MAX_PLACES}. Paste one question."
         )
-    text = text if options_run(text) else _lettered(text)
-    return _read(_without_lines_about(text), keys)
+    text = _LINES_ABOUT_AT_END.sub("", text)
+    return _read(_without_lines_about(text if options_run(text) else _lettered(text)), keys)
 
 
 def _without_lines_about(text: str) -> str:
+    """Below the last option. What stands below them then is no part of it: it may be the rest of such a line."""
     run = options_run(text)
-    return text[: run.start] + _ABOUT.sub("", text[run.start :]) if run else text
+    last = run.marks[-1].end if run else len(text)
+    return text[:last] + _LINE_ABOUT.sub("\n", text[last:])
 
 
 def _plain(text: str) -> str:

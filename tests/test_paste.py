@@ -114,6 +114,20 @@ def test_what_a_question_bank_says_about_a_question_is_no_part_of_it(about, orde
     assert not question.explanation
 
 
+def test_the_rest_of_such_a_line_is_no_part_of_the_last_option_either():
+    with pytest.raises(QuestionError, match="Below the options stands “21st edition”, which is no option"):
+        read_pasted("Which?\nA) Iron\nB) Zinc\nSource: Harrison,\n21st edition")
+
+
+def test_within_the_options_such_a_line_is_an_options_own():
+    question = read_pasted("Which?\nA) the liver,\nsource: of bile\nB) the spleen")
+    assert question.options == ("the liver, source: of bile", "the spleen")
+
+
+def test_options_behind_bullets_may_have_such_lines_below_them():
+    assert read_pasted("Which?\n• Iron\n• Zinc\nTopic: Metals\nTags: a, b").options == ("Iron", "Zinc")
+
+
 def test_other_colons_within_an_option_are_its_own():
     options = ("Aspirin: 75 mg\na day", "Heparin\nRoute of choice: subcutaneous")
     question = read_pasted(f"Source: a ward.\nWhich drug?\nA) {options[0]}\nB) {options[1]}\nAnswer: A")

@@ -114,17 +114,19 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
 
     fields = [stem, *options, key, count, subject]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    given, texts = gr.State({}), [stem, *options]
-    noted = {"fn": given_for, "inputs": [key, *texts], "outputs": given, **quiet}
+    given, read, texts = gr.State({}), gr.State(""), [stem, *options]
+    noted = {"fn": given_for, "inputs": texts, "outputs": given, **quiet}
     # Not `input`: Gradio fires that for keys only, not for a paste.
-    pasted.change(read_paste, pasted, [read_as, *fields], trigger_mode="always_last", **quiet).then(**noted)
+    pasted.change(
+        lambda text: (*read_paste(text), text), pasted, [read_as, *fields, read], trigger_mode="always_last", **quiet
+    ).then(**noted)
     for button, (_, example) in zip(buttons, examples, strict=True):
         # What was pasted before, and what was wrong with it, is not about this question.
         button.click(lambda example=example: ["", *fill(example)], None, [pasted, *fields], **quiet).then(**noted)
     for name, field in (("key", key), ("subject", subject)):
         field.input(
-            lambda before, letter, *texts, name=name: before | {name: given_for(letter, *texts)[name]},
-            [given, key, *texts], given, **quiet,
+            lambda before, *texts, name=name: before | {name: given_for(*texts)[name]},
+            [given, *texts], given, **quiet,
         )  # fmt: skip
     shape = [*options, key, count]
     more.click(lambda n, letter: options_shown(min(n + 1, MAX_OPTIONS), letter), [count, key], shape, **quiet)
@@ -137,10 +139,12 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
 
     adapter.change(lambda name: subjects_of(name, settings), adapter, subject, **quiet)
 
-    def answer(presses: Presses, adapter_name: str, percent: float, paste: str, shown: int, *values: str):
-        letter, about, stem_text, *option_texts = values
+    def answer(presses: Presses, adapter_name: str, percent: float, shown: int, *values: str):
+        paste, read_text, letter, about, stem_text, *option_texts = values
         fields = stem_text, option_texts[:shown], letter, about
-        yield from presses.until_another(answered(settings, engines, adapter_name, fields, percent / 100, paste))
+        yield from presses.until_another(
+            answered(settings, engines, adapter_name, fields, percent / 100, (paste, read_text))
+        )
 
     def cleared(presses: Presses, *values: object) -> list:
         presses.another()
@@ -149,9 +153,9 @@ def answer_tab(settings: Settings, engines: Engines) -> tuple[gr.Dropdown, gr.HT
     # Pressed while an answer is on its way, it may be to another question by now: then that one ends, and this is next.
     presses = gr.State(Presses())
     ask.click(
-        cleared, [presses, given, key, subject, *texts], [key, subject, left_out, *reset], queue=False, **quiet
+        cleared, [presses, given, key, subject, *texts], [key, subject, left_out, given, *reset], queue=False, **quiet
     ).then(
-        answer, [presses, adapter, not_sure_below, pasted, count, key, subject, *texts], [problem, card, asked],
+        answer, [presses, adapter, not_sure_below, count, pasted, read, key, subject, *texts], [problem, card, asked],
         trigger_mode="always_last", show_progress="minimal", show_progress_on=[card], concurrency_limit=8,
         api_visibility="private",
     ).then(lambda shown: gr.update(visible=shown is not None), asked, probes, **quiet)  # fmt: skip
@@ -205,15 +209,15 @@ def answered(
     adapter_name: str,
     fields: tuple[str, Sequence[str], str, str | None],
     not_sure_below: float = 0.0,
-    pasted: str = "",
+    pasted: Sequence[str] = ("", ""),
 ) -> Generator[tuple[str, str, Asked | None]]:
     """(problem, card, asked) as they grow: first the options' probabilities, then the explanation piece by piece.
 
-    `fields`: what `asked_question` takes; `pasted`: what they should have been filled from. `asked` is None until the
-    card is complete: probes ask on about what stands there.
+    `fields`: what `asked_question` takes; `pasted`: what `check_paste` takes. `asked` is None until the card is
+    complete: probes ask on about what stands there.
     """
     try:
-        check_paste(pasted)
+        check_paste(*pasted)
         question = asked_question(*fields)
         adapter = adapters.named(adapter_name, settings.runs) if adapter_name else None
         base = adapter.base if adapter else settings.base_model

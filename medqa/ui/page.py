@@ -31,12 +31,23 @@ SESSIONS = 300
 # So many events wait for their turn; the next ones are told that it is busy.
 WAITING = 300
 
-# The answer is read out once it is whole. Gradio replaces what is in the card, and only what stays can be watched.
+# For screen readers. The answer is read out once it is whole: by an element that stays, as Gradio replaces what is in
+# the card. And Gradio's accordions do not say whether they are open.
 READ_OUT = """() => {
-    const card = document.getElementById("card");
-    const busy = () => card.setAttribute("aria-busy", String(card.querySelector("[aria-busy=true]") !== null));
-    card.setAttribute("aria-live", "polite");
-    new MutationObserver(busy).observe(card, {childList: true, subtree: true});
+    const card = document.getElementById("card"), whole = document.createElement("div");
+    whole.setAttribute("role", "status");
+    whole.style.cssText = "position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)";
+    document.body.append(whole);
+    new MutationObserver(() => {
+        const text = card.querySelector("section[aria-busy=false]")?.innerText ?? "";
+        if (whole.textContent !== text) whole.textContent = text;
+    }).observe(card, {childList: true, subtree: true});
+    const opened = () => document.querySelectorAll("button.label-wrap").forEach((button) =>
+        button.setAttribute("aria-expanded", String(button.classList.contains("open"))));
+    new MutationObserver(opened).observe(document.body, {
+        childList: true, subtree: true, attributes: true, attributeFilter: ["class"]
+    });
+    opened();
 }"""
 
 

@@ -9,11 +9,10 @@ import gradio as gr
 from medqa.paste import read_pasted
 from medqa.question import LETTERS, MAX_OPTIONS, Question, QuestionError
 from medqa.ui import views
-from medqa.words import words
 
 NOT_KNOWN = "not known"
-# What key and subject were given for, each a stem and the key's option.
-Given = dict[str, tuple[str, str]]
+# What key and subject were given for: the stem, and for a key the options too.
+Given = dict[str, tuple[str, ...]]
 
 
 def read_paste(text: str) -> tuple:
@@ -55,10 +54,12 @@ def asked_question(stem: str, options: Sequence[str], key: str, subject: str | N
     )
 
 
-def check_paste(text: str) -> None:
-    """Raises QuestionError where a text stands in the box that the fields are not filled from."""
+def check_paste(text: str, read: str) -> None:
+    """`read`: what the fields were filled from last. Raises QuestionError where that is not what stands in the box."""
     if not text.strip():
         return
+    if text != read:
+        raise QuestionError("What was pasted is being read just now. Press Answer again in a moment.")
     try:
         read_pasted(text)
     except QuestionError as error:
@@ -67,24 +68,25 @@ def check_paste(text: str) -> None:
         ) from None
 
 
-def given_for(key: str, stem: str, *options: str) -> Given:
+def given_for(stem: str, *options: str) -> Given:
     """What a key and a subject are about that are given now."""
-    option = options[LETTERS.index(key)] if key in LETTERS else ""
-    return {"key": (stem, option), "subject": (stem, "")}
+    return {"key": (stem, *options), "subject": (stem,)}
 
 
-def still_given(given: Given, key: str, subject: str | None, stem: str, *options: str) -> tuple[str, str, str]:
-    """Key and subject, but for what was given for another question, whose stem or option shares too few words with
-    this one's; and what is said of that."""
-    now, values, said = given_for(key, stem, *options), {"key": key, "subject": subject or NOT_KNOWN}, ""
+def still_given(given: Given, key: str, subject: str | None, stem: str, *options: str) -> tuple[str, str, str, Given]:
+    """Key and subject, but for what was given before the question became another one, and what is said of that; then
+    what those that are left are about."""
+    now, values, said = given_for(stem, *options), {"key": key, "subject": subject or NOT_KNOWN}, ""
     for name, value in values.items():
         if value != NOT_KNOWN and not all(map(_is_still, given.get(name, now[name]), now[name])):
             values[name] = NOT_KNOWN
-            said += views.note(f"The {name} “{value}” was given for another question. It is left out for this one.")
-    return values["key"], values["subject"], said
+            left_out = f"The {name} “{value}” was given before the question was changed, and is left out for this one."
+            said += views.note(f"{left_out} Choose it again if it still holds.")
+    return values["key"], values["subject"], said, now
 
 
-def _is_still(before: str, now: str) -> bool:
-    """Whether at least half of the words are the same; what was empty may have become anything."""
-    old, new = set(words(before)), set(words(now))
-    return not old or 2 * len(old & new) >= max(len(old), len(new))
+def _is_still(before: str | None, now: str | None) -> bool:
+    """One word more, a “not”, makes it another question. What was empty may have become anything; a field that was
+    never shown is None."""
+    old, new = ((text or "").casefold().split() for text in (before, now))
+    return not old or old == new

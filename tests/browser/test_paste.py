@@ -41,8 +41,11 @@ def test_a_small_question_is_read_and_answered_with_a_verdict(page, pasted):
     expect(page.locator("#card .mq-verdict")).to_contain_text(re.compile("agrees with the key|the key is B"))
     expect(page.locator("#card")).to_contain_text("medqa-nano alone, without an adapter")
     # For a screen reader, which can only watch what stays when the card's content is replaced.
-    expect(page.locator("#card")).to_have_attribute("aria-live", "polite")
-    expect(page.locator("#card")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("body > [role=status]")).to_contain_text("medqa-nano alone, without an adapter")
+    accordion = page.get_by_role("button", name="Would it hold if the options moved?")
+    expect(accordion).to_have_attribute("aria-expanded", "false")
+    accordion.click()
+    expect(accordion).to_have_attribute("aria-expanded", "true")
 
 
 def test_a_real_exam_question_is_read_and_answered_with_a_verdict(page, pasted):
@@ -80,13 +83,13 @@ def test_a_question_without_options_is_refused_under_the_box_and_the_fields_stay
 def test_a_key_is_not_held_against_another_question_typed_over_its_own(page, pasted):
     pasted(SMALL)
     expect(page.locator("#key input")).to_have_value("B")
-    page.locator("#stem textarea").fill("Which vitamin deficiency causes scurvy in sailors?")
+    page.locator("#stem textarea").fill("which vitamin deficiency  causes scurvy?")
     answered(page)
     expect(page.locator("#key input")).to_have_value("B")
     expect(page.locator("#card .mq-verdict")).to_contain_text(re.compile("agrees with the key|the key is B"))
     page.locator("#stem textarea").fill("A child who eats no liver sees badly at dusk. What is lacking?")
     page.locator("#answer").click()
-    expect(page.locator("#left-out")).to_contain_text("The key “B” was given for another question.")
+    expect(page.locator("#left-out")).to_contain_text("The key “B” was given before the question was changed")
     expect(page.locator("#card section[aria-busy=false]")).to_contain_text("sees badly at dusk")
     expect(page.locator("#key input")).to_have_value("not known")
     expect(page.locator("#card")).not_to_contain_text(re.compile("agrees with the key|the key is B"))

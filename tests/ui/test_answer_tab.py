@@ -7,6 +7,7 @@ from medqa.question import Question, QuestionError
 from medqa.runs import Run
 from medqa.settings import Settings
 from medqa.ui import answer_tab, page, question_fields
+from medqa.ui.question_fields import NOT_KNOWN
 
 OPTIONS = ("Iron", "Zinc")
 RECORD = {"certainty": {"test": {"Surgery": {"right": "900", "wrong": ""}, "ENT": {"right": "", "wrong": "300"}}}}
@@ -32,7 +33,7 @@ def on_the_hub(monkeypatch, tmp_path):
 def test_an_example_brings_its_subject_and_a_pasted_question_takes_it_away():
     example = handbook.questions("test")[0]
     assert question_fields.fill(example)[-1] == example.subject
-    assert question_fields.read_paste("Which?\nA) Iron\nB) Zinc")[-1] == question_fields.NOT_KNOWN
+    assert question_fields.read_paste("Which?\nA) Iron\nB) Zinc")[-1] == NOT_KNOWN
 
 
 def test_what_stands_in_the_fields_is_what_is_asked():
@@ -40,62 +41,67 @@ def test_what_stands_in_the_fields_is_what_is_asked():
     assert asked == Question("Which?", OPTIONS, 1, subject="ENT")
 
 
-@pytest.mark.parametrize("subject", [question_fields.NOT_KNOWN, "", None])
+@pytest.mark.parametrize("subject", [NOT_KNOWN, "", None])
 def test_without_a_subject_none_is_asked_about(subject):
-    asked = question_fields.asked_question("Which?", OPTIONS, question_fields.NOT_KNOWN, subject)
+    asked = question_fields.asked_question("Which?", OPTIONS, NOT_KNOWN, subject)
     assert (asked.subject, asked.answer) == (None, None)
 
 
-@pytest.mark.parametrize(("shown", "key", "left"), [(5, "B", "B"), (2, "B", "B"), (2, "C", question_fields.NOT_KNOWN)])
+@pytest.mark.parametrize(("shown", "key", "left"), [(5, "B", "B"), (2, "B", "B"), (2, "C", NOT_KNOWN)])
 def test_a_key_stays_while_its_option_does(shown, key, left):
     *_, choice, count = question_fields.options_shown(shown, key)
     assert (choice["value"], count) == (left, shown)
 
 
-STEM = "A man of 60 has a tremor at rest and walks with small steps."
+STEM = "Which drug is given in decreased calcium?"
 
 
 @pytest.mark.parametrize(
-    ("stem", "option", "key", "subject"),
+    ("stem", "options", "key", "subject"),
     [
-        (STEM, "Dopamine", "A", "ENT"),
-        (STEM.replace("man of 60", "woman of 70"), "Dopamine", "A", "ENT"),
-        (f"{STEM} What is lacking?", "dopamine", "A", "ENT"),
-        ("Which nerve moves the tongue?", "Dopamine", question_fields.NOT_KNOWN, question_fields.NOT_KNOWN),
-        (STEM, "Hypoglossal nerve", question_fields.NOT_KNOWN, "ENT"),
+        (STEM, ("Iron", "Zinc", None), "A", "ENT"),
+        ("which drug  is given in decreased calcium?", ("iron", "Zinc ", ""), "A", "ENT"),
+        (STEM.replace("given", "not given"), ("Iron", "Zinc", None), NOT_KNOWN, NOT_KNOWN),
+        (STEM, ("Iron", "Copper", None), NOT_KNOWN, "ENT"),
     ],
-    ids=["same", "edited", "longer", "another stem", "another option"],
-)
-def test_key_and_subject_stay_with_the_question_they_were_given_for(stem, option, key, subject):
-    given = question_fields.given_for("A", STEM, "Dopamine", "Serotonin")
-    *found, said = question_fields.still_given(given, "A", "ENT", stem, option, "Serotonin")
+    ids=["same", "spaces and capitals", "another word", "another option"],
+)  # fmt: skip
+def test_key_and_subject_stay_with_the_question_they_were_given_for(stem, options, key, subject):
+    given = question_fields.given_for(STEM, "Iron", "Zinc", None)
+    *found, said, _ = question_fields.still_given(given, "A", "ENT", stem, *options)
     assert found == [key, subject]
-    assert ("The key “A” was given for another question" in said) == (key == question_fields.NOT_KNOWN)
+    assert ("The key “A” was given before the question was changed" in said) == (key == NOT_KNOWN)
 
 
-def test_a_key_given_before_the_question_is_typed_stays():
-    given = question_fields.given_for("B", "", "", "")
-    assert question_fields.still_given(given, "B", None, STEM, "Dopamine", "Serotonin")[0] == "B"
+def test_a_key_given_before_the_question_is_typed_is_that_ones_and_not_the_nexts():
+    given = question_fields.given_for("", "", "")
+    key, *_, given = question_fields.still_given(given, "B", None, STEM, "Iron", "Zinc")
+    assert key == "B"
+    assert question_fields.still_given(given, key, None, "Which metal?", "Iron", "Zinc")[0] == NOT_KNOWN
 
 
 def test_a_key_that_was_given_for_the_new_question_by_hand_stays():
-    old = question_fields.given_for("A", STEM, "Dopamine", "Serotonin")
-    new = ("Which nerve moves the tongue?", "Hypoglossal nerve", "Facial nerve")
-    given = old | {"key": question_fields.given_for("B", *new)["key"]}
-    assert question_fields.still_given(given, "B", "ENT", *new)[:2] == ("B", question_fields.NOT_KNOWN)
+    old, new = question_fields.given_for(STEM, "Iron", "Zinc"), ("Which metal?", "Iron", "Zinc")
+    given = old | {"key": question_fields.given_for(*new)["key"]}
+    assert question_fields.still_given(given, "B", "ENT", *new)[:2] == ("B", NOT_KNOWN)
 
 
 def test_a_paste_that_cannot_be_read_is_told_and_what_stands_below_is_not_answered(settings):
-    fields = "Which metal?", OPTIONS, question_fields.NOT_KNOWN, None
-    [(problem, card, asked)] = answer_tab.answered(settings, None, "", fields, pasted="Which? A) Iron")
-    assert "What was pasted can’t be read" in problem.replace("&#x27;", "’").replace("'", "’")
+    fields = "Which metal?", OPTIONS, NOT_KNOWN, None
+    [(problem, card, asked)] = answer_tab.answered(settings, None, "", fields, pasted=("Which? A) Iron",) * 2)
+    assert "What was pasted can&#x27;t be read" in problem
     assert "empty that box" in problem
     assert (card, asked) == ("", None)
 
 
+def test_a_press_before_the_paste_has_filled_the_fields_is_told_to_wait():
+    with pytest.raises(QuestionError, match=r"is being read just now\. Press Answer again"):
+        question_fields.check_paste("Which?\nA) Iron\nB) Zinc", "what was pasted before")
+
+
 @pytest.mark.parametrize("text", ["", "  \n", "Which?\nA) Iron\nB) Zinc"])
 def test_a_paste_that_was_read_or_is_empty_stands_in_nobodys_way(text):
-    question_fields.check_paste(text)
+    question_fields.check_paste(text, text.strip() and text)
 
 
 def test_a_field_left_empty_is_told():
@@ -106,12 +112,12 @@ def test_a_field_left_empty_is_told():
 def test_the_subjects_to_choose_from_are_those_the_adapter_was_measured_on(settings, monkeypatch, tmp_path):
     known = Adapter("quick-1", tmp_path, "medqa-nano", RECORD)
     monkeypatch.setattr(adapters, "named", lambda name, folder: known)
-    assert answer_tab.subjects_of("quick-1", settings)["choices"] == [question_fields.NOT_KNOWN, "ENT", "Surgery"]
-    assert answer_tab.subjects_of(answer_tab.BASE_ALONE, settings)["choices"] == [question_fields.NOT_KNOWN]
+    assert answer_tab.subjects_of("quick-1", settings)["choices"] == [NOT_KNOWN, "ENT", "Surgery"]
+    assert answer_tab.subjects_of(answer_tab.BASE_ALONE, settings)["choices"] == [NOT_KNOWN]
 
 
 def test_an_adapter_that_is_gone_leaves_no_subjects(settings):
-    assert answer_tab.subjects_of("gone", settings)["choices"] == [question_fields.NOT_KNOWN]
+    assert answer_tab.subjects_of("gone", settings)["choices"] == [NOT_KNOWN]
 
 
 def test_whoever_comes_is_answered_by_the_newest_adapter_of_the_host_and_the_base_that_is_loaded(settings):
