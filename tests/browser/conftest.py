@@ -129,6 +129,12 @@ class Watch:
     def complaints(self) -> list[str]:
         return [error for error in self.errors if not any(known in error for known in self.harmless)]
 
+    def reload(self, page) -> None:
+        """A press of the page that is on its way just then is cut off, and Gradio's client says so as it goes."""
+        before = len(self.errors)
+        page.reload()
+        self.errors[before:] = [error for error in self.errors[before:] if "Connection errored out." not in error]
+
     def _heard(self, message) -> None:
         if message.type == "error":
             self.errors.append(f"{message.text} ({message.location.get('url', '')})")

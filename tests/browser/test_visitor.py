@@ -27,7 +27,7 @@ def test_an_empty_page_says_what_it_is_and_that_there_is_no_adapter_yet(opened, 
 
 
 def test_a_visitor_fine_tunes_the_embedded_model_and_sees_it_answer_and_explain(
-    opened, page, fine_tune, until_finished, undisturbed
+    opened, page, watch, fine_tune, until_finished, undisturbed
 ):
     opened(page)
     with undisturbed():
@@ -40,7 +40,7 @@ def test_a_visitor_fine_tunes_the_embedded_model_and_sees_it_answer_and_explain(
     expect(page.locator("#live")).to_contain_text("of 8")
     expect(page.locator("#live")).to_contain_text(re.compile(r"loss \d"))
 
-    page.reload()
+    watch.reload(page)
     page.get_by_role("tab", name="Fine-tune").click()
     expect(page.locator("#live")).to_contain_text("quick-1 · running")
     expect(page.locator("#curves polyline").first).to_be_attached()
