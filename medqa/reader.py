@@ -41,7 +41,7 @@ class Reader:
 
     def read(self, prompt: list[int], adapter: Path | None) -> ReadPrompts:
         """One prompt, read with this adapter on."""
-        read = self.kept.get((adapter_key(adapter), tuple(prompt)))
+        read = self.kept.get(_Wanted(prompt, adapter_key(adapter)).key)
         if read is None:
             with self.using(prompt, adapter) as (_, read):
                 pass
@@ -54,7 +54,7 @@ class Reader:
         wanted.read = self.kept.get(wanted.key)
         with self._waits(wanted), self.loaded.using(adapter) as model:
             # Another thread may have read it with its own by now.
-            if wanted.read is None and not has_window(model):
+            if wanted.read is None:
                 self._try_together(model, wanted)
             if wanted.read is None:
                 self._read(model, [wanted])
@@ -62,7 +62,7 @@ class Reader:
 
     def _try_together(self, model: PreTrainedModel, mine: _Wanted) -> None:
         together = self._together(mine)
-        if len(together) > 1:
+        if len(together) > 1 and not has_window(model):
             # Most likely memory: each then reads its own, and may fail alone.
             with suppress(RuntimeError, MemoryError):
                 self._read(model, together)
