@@ -221,7 +221,7 @@ def shape_of(base_model: str, rank: int, targets: tuple[str, ...]) -> Shape:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from medqa.model import decoder_layers
+    from medqa.model import decoder_layers, linear_layers
 
     try:
         folder = locate(base_model, weights=False)
@@ -230,8 +230,7 @@ def shape_of(base_model: str, rank: int, targets: tuple[str, ...]) -> Shape:
         raise ModelError(f"The configuration of {base_model} can't be loaded: {error}") from error
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    head = model.get_output_embeddings()
-    linear = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head}
+    linear = linear_layers(model)
     adapted = [m for n, m in linear.items() if targets == (ALL_LINEAR,) or n.split(".")[-1] in targets]
     return Shape(
         parameters=sum(p.numel() for p in model.parameters()),
@@ -241,5 +240,5 @@ def shape_of(base_model: str, rank: int, targets: tuple[str, ...]) -> Shape:
         # GPT-2's configuration has none, and means this.
         mlp=getattr(config, "intermediate_size", 4 * config.hidden_size),
         vocabulary=config.vocab_size,
-        trainable=sum(rank * (m.in_features + m.out_features) for m in adapted),
+        trainable=sum(rank * sum(m.weight.shape) for m in adapted),
     )

@@ -17,6 +17,7 @@ import torch
 from peft import PeftConfig, PeftModel
 from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.pytorch_utils import Conv1D
 from transformers.utils.logging import disable_progress_bar
 
 from medqa import trial_pass
@@ -96,6 +97,13 @@ def decoder_layers(model: PreTrainedModel) -> list[torch.nn.Module]:
     """The layers a decoder is a stack of, by the name that the model's own code gives their class."""
     names = model._no_split_modules or ()
     return [module for module in model.get_decoder().modules() if type(module).__name__ in names]
+
+
+def linear_layers(model: PreTrainedModel) -> dict[str, torch.nn.Module]:
+    """Those that LoRA can train, by their full names: not the output layer, whose weights score the answers."""
+    head = model.get_output_embeddings()
+    named = model.named_modules()
+    return {name: one for name, one in named if isinstance(one, torch.nn.Linear | Conv1D) and one is not head}
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,17 @@ def test_the_parameter_counts_are_the_real_models(tiny_base, cpu, targets):
     assert (shape.layers, shape.hidden, shape.mlp, shape.vocabulary) == (2, 64, 128, 8192)
 
 
+def test_gpt2s_layers_of_another_class_are_counted_as_they_are_trained(tmp_path):
+    from peft import LoraConfig, get_peft_model
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    base = GPT2LMHeadModel(GPT2Config(n_embd=64, n_layer=2, n_head=4, vocab_size=300, n_positions=64))
+    base.save_pretrained(tmp_path / "gpt2")
+    model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", r=8, target_modules=["c_attn", "c_fc"]))
+    trainable, _ = model.get_nb_trainable_parameters()
+    assert shape_of(str(tmp_path / "gpt2"), 8, ("c_attn", "c_fc")).trainable == trainable > 0
+
+
 def test_memory_grows_with_the_batch_the_length_and_the_number_format(spec, tiny_base, cpu):
     import torch
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers.pytorch_utils import Conv1D
 
 from medqa.device import Device
-from medqa.model import load_base
+from medqa.model import linear_layers, load_base
 from medqa.spec import ALL_LINEAR, RunSpec
 from train import attention
 from train.failures import TrainingFailed
@@ -24,10 +22,7 @@ def with_lora(spec: RunSpec, device: Device, shared: bool = False) -> PeftModel:
     if shared:
         share_out(base, device)
     targets = ALL_LINEAR if spec.target_modules == (ALL_LINEAR,) else list(spec.target_modules)
-    # Not the output layer: answers are scored with its own weights, in float32.
-    head = base.get_output_embeddings()
-    linear = [n for n, m in base.named_modules() if isinstance(m, torch.nn.Linear | Conv1D) and m is not head]
-    layers = sorted({name.split(".")[-1] for name in linear})
+    layers = sorted({name.split(".")[-1] for name in linear_layers(base)})
     missing = [name for name in targets if name not in layers] if targets != ALL_LINEAR else []
     if missing:
         raise TrainingFailed(
