@@ -84,9 +84,11 @@ class Server:
         return [process for process in map(lock_holder.recorded_process, at_work) if process]
 
     def end_trainers(self) -> None:
-        until = time.monotonic() + 10
-        while (left := self.trainers()) and time.monotonic() < until:
-            for pid in left:
+        """Returns once no run is alive. One that has just been started holds its lock before it says who it is."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while any(Run(path.parent).alive for path in self.runs.glob("*/lock")):
+            assert time.monotonic() < until, f"A trainer does not end:\n{self.log.read_text()}"
+            for pid in self.trainers():
                 with suppress(ProcessLookupError):  # it has just ended by itself
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.1)
