@@ -14,6 +14,7 @@ from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional
+from transformers import PreTrainedModel
 from transformers.models.qwen3 import modeling_qwen3
 
 from medqa.passes import LOGITS
@@ -33,9 +34,12 @@ class LabelLoss(Function):
         rows = max(1, LOGITS[states.device.type] // len(weight))
         parts = zip(states.split(rows), gradient.split(rows), targets[:, None].split(rows), strict=True)
         for state, part, target in parts:
-            shares = functional.log_softmax(state @ weight.T, -1, dtype=torch.float32)
-            total -= shares.gather(1, target).sum()
-            shares.exp_().scatter_add_(1, target, shares.new_full(target.shape, -1.0))
+            logits = state @ weight.T
+            shares = logits.softmax(-1, dtype=torch.float32)
+            # log Σ exp(logits) by the likeliest token: its share is never too small for a number. A second exp of all
+            # would cost as much as the softmax.
+            total += (logits.amax(-1).float() - shares.amax(-1).log() - logits.gather(1, target)[:, 0]).sum()
+            shares.scatter_add_(1, target, shares.new_full(target.shape, -1.0))
             part.copy_(shares.to(weight.dtype) @ weight)
         ctx.save_for_backward(gradient)
         return total
@@ -125,10 +129,33 @@ def rotate(query: Tensor, key: Tensor, cos: Tensor, sin: Tensor, unsqueeze_dim: 
     return _Rotation.apply(query, cos, sin), _Rotation.apply(key, cos, sin)
 
 
+class LastLayer(modeling_qwen3.Qwen3DecoderLayer):
+    """After its attention goes on with the states of `label_positions`, places among all tokens, and no others."""
+
+    def forward(self, hidden_states: Tensor, label_positions: Tensor | None = None, **options: object) -> Tensor:
+        if label_positions is None:
+            return super().forward(hidden_states, **options)
+        attended, _ = self.self_attn(hidden_states=self.input_layernorm(hidden_states), **options)
+        labelled = (hidden_states + attended).flatten(0, 1)[label_positions][None]
+        return labelled + self.mlp(self.post_attention_layernorm(labelled))
+
+
+def label_states(decoder: PreTrainedModel, positions: Tensor, **inputs: object) -> Tensor:
+    """The decoder's last states [positions, hidden] at those places among all tokens of its inputs."""
+    # A captured graph goes over all tokens of packed rows: where the labels stand is another matter in each batch.
+    picks = "row_bounds" not in inputs and isinstance(getattr(decoder, "layers", [None])[-1], LastLayer)
+    here = {"label_positions": positions} if picks else {}
+    states = decoder(**inputs, **here).last_hidden_state.flatten(0, 1)
+    return states if picks else states[positions]
+
+
 def fuse(model: nn.Module, adapter: str = "default") -> None:
-    """Give the LoRA layers, norms and, in Qwen3, rotations of a model in training their faster forward."""
+    """Give a model in training the faster forward of its LoRA layers, norms and, in Qwen3, rotations and last layer."""
     # A function of its module, so it changes for all Qwen3 models of this process: the one in training.
     modeling_qwen3.apply_rotary_pos_emb = rotate
+    layers = [module for module in model.modules() if type(module) is modeling_qwen3.Qwen3DecoderLayer]
+    for last in layers[-1:]:
+        last.__class__ = LastLayer
     for module in model.modules():
         if isinstance(module, LoraLinear) and _is_plain(module, adapter):
             module.forward = partial(_lora_forward, module, adapter, module.forward)

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel, Trainer
 from medqa.passes import TOKENS_AT_ONCE
 from medqa.prompt import Example
 from train import packing, ranks
-from train.fused import LabelLoss
+from train.fused import LabelLoss, label_states
 from train.graphs import GraphedDecoder
 from train.packing import decoder_inputs, decoder_options
 from train.sharding import in_company
@@ -101,10 +101,10 @@ def label_loss(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
     with autocast, disable_input_dtype_casting(model, mixed):
         # No attention mask: padding is on the right and attention is causal; a mask would keep SDPA off its fast path.
         read = decoder_inputs(inputs)
-        hidden = model.get_decoder()(**read, **decoder_options(read)).last_hidden_state
+        states = label_states(model.get_decoder(), positions, **read, **decoder_options(read))
         # Its weights are all there is to the output layer: a base of another kind is not loaded.
         weight = model.get_output_embeddings().weight
-        return LabelLoss.apply(hidden.flatten(0, 1)[positions], weight, targets)
+        return LabelLoss.apply(states, weight, targets)
 
 
 class LengthSortedSampler(Sampler[int]):

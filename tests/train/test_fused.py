@@ -1,4 +1,5 @@
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -65,7 +66,8 @@ def test_with_dropout_loss_and_gradients_are_those_of_the_plain_modules(with_lor
     from train.fused import fuse
 
     def dropped(x, share, train=True):
-        kept = torch.rand(x.numel(), generator=torch.Generator().manual_seed(x.shape[-1])).view(x.shape) > share
+        # The same of each token: the last layer has fewer of them.
+        kept = (torch.rand(x.shape[-1], generator=torch.Generator().manual_seed(0)) > share).expand_as(x)
         return x * kept / (1 - share), kept
 
     monkeypatch.setattr(torch, "native_dropout", dropped)
@@ -143,6 +145,52 @@ def test_the_loss_in_blocks_is_the_cross_entropy_of_all_logits(monkeypatch):
     (found,) = torch.autograd.grad(3 * loss, states)
     assert loss.item() == pytest.approx(whole.item(), rel=1e-6)
     torch.testing.assert_close(found, expected)
+
+
+def test_a_token_next_to_impossible_has_its_loss_and_not_an_infinite_one():
+    from train.fused import LabelLoss
+
+    states = torch.tensor([[1.0]], requires_grad=True)
+    weight, target = torch.tensor([[0.0], [200.0], [3.0]]), torch.tensor([0])
+    loss = LabelLoss.apply(states, weight, target)
+    loss.backward()
+    assert (loss.item(), states.grad.item()) == (pytest.approx(200.0), pytest.approx(200.0))
+
+
+@pytest.mark.parametrize("length", [1, 127, 128, 129, 300, 640, 641])
+def test_attention_in_blocks_of_queries_is_causal_attention(length):
+    from train.attention import short_rows
+
+    torch.manual_seed(0)
+    given = [torch.randn(2, length, heads, 16).transpose(1, 2).requires_grad_() for heads in (4, 2, 2)]
+    upstream = torch.randn(2, length, 4, 16)
+    attended, _ = short_rows(SimpleNamespace(num_key_value_groups=2), *given, None, scaling=0.3)
+    expected = functional.scaled_dot_product_attention(*given, is_causal=True, scale=0.3, enable_gqa=True)
+    expected = expected.transpose(1, 2)
+    torch.testing.assert_close(attended, expected)
+    found, wanted = (torch.autograd.grad(out, given, upstream) for out in (attended, expected))
+    for gradient, usual in zip(found, wanted, strict=True):
+        torch.testing.assert_close(gradient, usual, rtol=1e-4, atol=1e-4)
+
+
+def test_the_last_layer_goes_on_with_labelled_tokens_alone(with_lora, batch):
+    from train.fused import fuse
+    from train.trainer import label_positions
+
+    model = with_lora()
+    expected, wanted = loss_and_gradients(copy.deepcopy(model), batch)
+    fuse(model)
+    seen = []
+    layers = model.get_base_model().get_decoder().layers
+    for layer in (layers[0], layers[-1]):
+        layer.mlp.register_forward_pre_hook(lambda module, given: seen.append(given[0].shape[:2].numel()))
+    loss, gradients = loss_and_gradients(model, batch)
+    tokens, labelled = batch["labels"].numel(), len(label_positions(batch["labels"]))
+    assert labelled < tokens
+    assert seen == [tokens, labelled]
+    assert loss == pytest.approx(expected, rel=1e-5)
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(gradients[name], gradient, rtol=1e-3, atol=1e-4 * gradient.abs().max().item())
 
 
 def test_no_labels_at_all_cost_nothing(monkeypatch):
