@@ -58,11 +58,13 @@ def _follow(run: Run) -> int:
 
 def _loaded() -> Callable:
     """session.train, with the libraries it takes."""
-    # They make objects by the hundred thousand and no garbage, for which Python would look a whole second.
+    # They make objects by the hundred thousand and no garbage, for which Python would look a whole second; and again
+    # as training begins, unless told that they are here to stay.
     gc.disable()
     try:
         from train.session import train
     finally:
+        gc.freeze()
         gc.enable()
     return train
 
@@ -72,9 +74,14 @@ def _awaited(descriptor: int) -> str:
     # What fails to load fails once more with the run, and is then told.
     with suppress(Exception):
         _loaded()
+        from medqa import device
         from medqa.datasets import handbook
+        from medqa.model import load_base
+        from medqa.settings import EMBEDDED
 
         handbook.read_facts()
+        # For what transformers gets ready at its first model, whichever that is. On the CPU: a GPU stays free.
+        load_base(EMBEDDED, device.choose("cpu"))
     with socket.socket(fileno=descriptor) as line:
         folder, handed_over, _, _ = socket.recv_fds(line, 4096, 3)
     if not folder:

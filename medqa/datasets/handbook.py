@@ -59,8 +59,13 @@ def read_file(path: Path) -> list[Fact]:
     return facts
 
 
-@cache
 def read_facts(folder: Path = FOLDER) -> tuple[Fact, ...]:
+    return _read(folder)
+
+
+# Not of read_facts: a cache takes a default that is named for another folder.
+@cache
+def _read(folder: Path) -> tuple[Fact, ...]:
     return tuple(f for path in sorted(folder.glob("*.toml")) if path.name != "splits.toml" for f in read_file(path))
 
 

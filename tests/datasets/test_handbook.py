@@ -82,6 +82,10 @@ def test_facts_with_one_id_or_one_sentence_are_found():
 # The handbook itself
 
 
+def test_the_handbook_is_read_once_however_its_folder_is_named():
+    assert handbook.read_facts() is handbook.read_facts(handbook.FOLDER)
+
+
 def test_the_handbook_has_no_faults():
     assert handbook.faults(handbook.read_facts()) == []
 
