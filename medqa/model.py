@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -242,9 +241,8 @@ def adapter_key(folder: Path | None) -> str:
     return hashlib.sha256(f"{folder.resolve()} {written}".encode()).hexdigest()[:16]
 
 
-@lru_cache(maxsize=2)
 def load(name: str, device: Device) -> Loaded:
-    """Load a base model once; the two used last stay in memory. Raises ModelError."""
+    """Raises ModelError."""
     folder = locate(name)
     tokenizer = load_tokenizer(name)
     return Loaded(name, device, load_base(name, device), tokenizer, folder)

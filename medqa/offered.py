@@ -12,7 +12,7 @@ from pathlib import Path
 from medqa import gpus, uploads
 from medqa.datasets import HUB_IDS, NAMES, SHOWN_TO_ALL, handbook
 from medqa.settings import EMBEDDED, Settings
-from medqa.spec import PRESETS, RANGES, Preset, RunSpec, SpecError, told, without_folder
+from medqa.spec import ALL_LINEAR, PRESETS, RANGES, Preset, RunSpec, SpecError, told, without_folder
 
 BASE_MODELS = (EMBEDDED, "Qwen/Qwen3-0.6B", "Qwen/Qwen3-1.7B", "Qwen/Qwen3-4B")
 # For visitors of a public page: what the presets need, and some room to try things.
@@ -25,6 +25,8 @@ MOST = {
     "evaluation_questions": 500,
     "evaluations": 10,
 }
+# The linear layers of Qwen's kind of model; of another kind, all of them.
+LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", ALL_LINEAR)
 # Each step is an event that every visitor's page draws.
 MOST_STEPS = 10_000
 # Of those for which Rows may be empty; the handbook's and an upload's are counted.
@@ -94,6 +96,10 @@ def _faults_of_visitors(spec: RunSpec, settings: Settings) -> Iterator[tuple[str
     if not known:
         named = without_folder(spec.dataset)
         yield "dataset", f"The data set “{named}” is not offered here. Choose one from the list, or upload your own."
+    # Any other name would come back in the run's failure, which all visitors read.
+    odd = [name for name in spec.target_modules if name not in LAYERS]
+    if odd:
+        yield "target_modules", f"Target modules can be {', '.join(LAYERS)} on this public page."
     # What it leaves out, a preview lists: which questions others have disputed is for the host to see.
     if spec.disputed_rows != "keep":
         yield (

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medqa.adapters import WEIGHTS, Adapter
+from medqa.adapters import WEIGHTS, Adapter, AdapterError
 from medqa.base_model import revision
 from medqa.errors import UserError
 from medqa.question import LETTERS, Answer, Explanation, Question, QuestionError
@@ -136,9 +136,13 @@ def told_name(base: str) -> str:
 
 
 def weights_sha256(folder: Path) -> str:
+    """Of an adapter. Raises AdapterError where it has just been deleted."""
     weights = folder / WEIGHTS
-    found = weights.stat()
-    return _file_sha256(weights, found.st_mtime_ns, found.st_ino)
+    try:
+        found = weights.stat()
+        return _file_sha256(weights, found.st_mtime_ns, found.st_ino)
+    except OSError as error:
+        raise AdapterError("The adapter is gone. Choose another one.") from error
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -85,8 +85,13 @@ class Run:
 
 def all_runs(folder: Path) -> list[Run]:
     """Newest first."""
-    specs = [path for path in folder.glob("*/spec.json") if not path.parent.name.startswith(".")]
-    return [Run(path.parent) for path in sorted(specs, key=lambda p: p.stat().st_mtime, reverse=True)]
+    found = []
+    for path in folder.glob("*/spec.json"):
+        # One that has just been deleted, to make room for others, is none.
+        with suppress(FileNotFoundError):
+            if not path.parent.name.startswith("."):
+                found.append((path.stat().st_mtime, path.parent))
+    return [Run(folder) for _, folder in sorted(found, reverse=True)]
 
 
 def named(folder: Path, name: str | None) -> Run:

@@ -22,6 +22,7 @@ LARGEST_FILES = 20
 # Of a visitor's file so many at most, counting its held-out fifth; JSON may have each field on a line of its own. A
 # file with more is refused unread: reading half a million rows takes half a minute, in which nobody else is served.
 LINES_A_ROW = 20
+MOST_LINES = 200_000
 # Of two visitors with the same file one waits until it is kept, and of two with the last room one is refused.
 _one_at_a_time = threading.Lock()
 
@@ -58,6 +59,11 @@ def keep(source: Path, settings: Settings, cop_base: int | None = None, most_que
         _check_size(source, settings)
         if most_questions is not None and most_rows(source) > LINES_A_ROW * most_questions:
             raise _too_many(source, "far more", most_questions)
+        if most_questions is not None and most_rows(source) > MOST_LINES:
+            raise UploadError(
+                f"{source.name} has more than {MOST_LINES:,} lines, which would keep everybody else here waiting. "
+                "Upload fewer rows, of JSON each on one line."
+            )
         train, held_out = load_parts(source, cop_base)
         if most_questions is not None and len(train.questions) > most_questions:
             raise _too_many(source, f"{len(train.questions):,}", most_questions)
@@ -120,10 +126,15 @@ def _check_room(source: Path, settings: Settings) -> None:
 
 
 def _forget_unneeded(room: int, settings: Settings) -> None:
-    """Delete the oldest that no run was made from, until the rest takes no more bytes: visitors must not fill it."""
-    oldest_first = sorted(kept(settings), key=lambda path: path.stat().st_mtime)
-    taken, needed = sum(path.stat().st_size for path in oldest_first), _needed(settings)
-    for path in oldest_first:
+    """Delete the oldest until the rest takes no more bytes: visitors must not fill it.
+
+    First those that no run was made from, then those of visitors' runs that have ended: such a run keeps its adapter
+    and can't be resumed. Never those of the host's runs and of those going on.
+    """
+    kept_for_resuming, needed = _needed(settings)
+    in_turn = sorted(kept(settings), key=lambda path: (str(path) in kept_for_resuming, path.stat().st_mtime))
+    taken = sum(path.stat().st_size for path in in_turn)
+    for path in in_turn:
         if taken <= room:
             return
         if str(path) not in needed:
@@ -131,13 +142,14 @@ def _forget_unneeded(room: int, settings: Settings) -> None:
             path.unlink()
 
 
-def _needed(settings: Settings) -> set[str]:
-    """The data sets of all runs whose settings can be read."""
-    found = set()
+def _needed(settings: Settings) -> tuple[set[str], set[str]]:
+    """The data sets of visitors' runs that have ended, and those of all other runs, whose settings can be read."""
+    ended, others = set(), set()
     for run in runs.all_runs(settings.runs):
+        of_visitor = run.visitor_file.exists() and not run.alive
         with suppress(RunError):
-            found.add(run.spec.dataset)
-    return found
+            (ended if of_visitor else others).add(run.spec.dataset)
+    return ended, others
 
 
 def _folder(settings: Settings) -> Path:

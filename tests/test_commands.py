@@ -147,13 +147,10 @@ def test_a_base_that_does_not_fit_into_memory_is_told_in_one_line(said, pasted, 
     import torch
     from transformers import PreTrainedModel
 
-    from medqa import model
-
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     monkeypatch.setattr(PreTrainedModel, "to", full)
-    model.load.cache_clear()
     pasted(PASTED)
     code, _, err = said("ask")
     assert code == 2

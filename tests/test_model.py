@@ -95,11 +95,6 @@ def test_a_tokenizer_without_padding_token_pads_with_its_end_token(tmp_path, tin
     assert tokenizer.pad_token == tokenizer.eos_token == "<|im_end|>"
 
 
-def test_a_model_is_loaded_once(tiny_base, cpu):
-    assert models.load(tiny_base, cpu) is models.load(tiny_base, cpu)
-    models.load.cache_clear()
-
-
 def damaged(folder):
     weights = folder / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])

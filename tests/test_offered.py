@@ -164,3 +164,12 @@ def test_on_a_page_of_ones_own_all_is_offered_and_nothing_limited(machine_with, 
     assert {offered.most(field, private) for field in offered.MOST} == {None}
     large = replace(PLAIN, base_model="/any/where", dataset="/any/file.csv", batch_size=1024, lora_rank=512, epochs=100)
     offered.check(large, private)
+
+
+def test_what_a_visitor_calls_a_layer_is_not_told_to_the_others(machine_with, private, public):
+    machine_with(1)
+    spec = replace(PLAIN, target_modules=("q_proj", "Buy pills at example.com"))
+    offered.check(spec, private)
+    assert "Target modules can be q_proj, k_proj" in faults(spec, public)["target_modules"]
+    for preset in PRESETS.values():
+        assert set(preset.spec.target_modules) <= set(offered.LAYERS)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -439,3 +440,11 @@ def test_a_checkpoint_folder_copied_by_hand_is_none_of_the_runs(tmp_path):
         (run.folder / "checkpoints" / name).mkdir(parents=True)
         (run.folder / "checkpoints" / name / "complete").touch()
     assert [path.name for path in run.checkpoints()] == ["checkpoint-12", "checkpoint-6"]
+
+
+def test_a_run_that_is_deleted_while_they_are_listed_is_left_out(tmp_path, monkeypatch):
+    (tmp_path / "kept-1").mkdir()
+    Run(tmp_path / "kept-1").write_spec(RunSpec(name="kept-1"))
+    listed = [tmp_path / name / "spec.json" for name in ("gone-1", "kept-1")]
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: iter(listed))
+    assert [run.name for run in runs.all_runs(tmp_path)] == ["kept-1"]

@@ -132,6 +132,36 @@ def test_on_a_public_page_the_oldest_that_no_run_needs_make_room(settings, ward_
     assert names(public) == sorted([needed, "large.csv", newest])
 
 
+def test_what_a_visitors_ended_run_was_made_from_goes_after_the_rest_and_the_hosts_never(settings, ward_round):
+    public = replace(settings, public=True)
+    kept = {
+        name: uploads.keep(ward_round(*stems(False, n)), public).name for n, name in enumerate(("ended", "host"), 3)
+    }
+    for name, file in kept.items():
+        run = Run(settings.runs / name)
+        run.folder.mkdir()
+        run.write_spec(RunSpec(name=name, dataset=uploads.located(file, public)))
+    Run(settings.runs / "ended").visitor_file.touch()
+    unneeded = uploads.keep(ward_round(*stems(False, 5)), public).name
+    for i, name in enumerate((*kept.values(), unneeded)):
+        os.utime(settings.runs / ".uploads" / name, (i, i))
+    folder = settings.runs / ".uploads"
+    sizes = {name: (folder / name).stat().st_size for name in (*kept.values(), unneeded)}
+    uploads._forget_unneeded(sizes[kept["ended"]] + sizes[kept["host"]], public)
+    assert names(public) == sorted(kept.values())
+    uploads._forget_unneeded(0, public)
+    assert names(public) == [kept["host"]]
+
+
+def test_a_visitors_file_of_more_lines_than_are_read_while_others_wait_is_refused(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "load_parts", lambda *file: pytest.fail("read"))
+    monkeypatch.setattr(uploads, "MOST_LINES", 50)
+    path = tmp_path / "rows.csv"
+    path.write_text("question,A,B,answer\n" + "1,,,\n" * 50)
+    with pytest.raises(UploadError, match=r"^rows.csv has more than 50 lines"):
+        uploads.keep(path, settings, most_questions=1000)
+
+
 def test_a_disk_that_is_full_is_told_and_leaves_no_half_file(settings, ward_round, monkeypatch):
     def full(source, target):
         Path(target).write_text("question,A")

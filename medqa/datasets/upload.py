@@ -21,6 +21,7 @@ from medqa.datasets.rows import DatasetError, Loaded, Row, Skipped
 from medqa.question import LETTERS, MAX_CHARACTERS, Question
 
 SUFFIXES = (".csv", ".json", ".jsonl")
+MOST_COLUMNS = 100
 
 STEM = ("question", "stem", "q")
 OPTIONS = ("options", "choices")
@@ -62,6 +63,12 @@ def _read_csv(text: str, name: str) -> list[dict[str, Any]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows = []
     try:
+        # A short line gets an empty cell for each: a small file of many columns would fill the memory.
+        if len(reader.fieldnames or ()) > MOST_COLUMNS:
+            raise DatasetError(
+                f"{name} has {len(reader.fieldnames):,} columns, the limit is {MOST_COLUMNS}. Keep those of the "
+                "question, its options, its key and its explanation."
+            )
         for row in reader:
             if None in row:
                 raise DatasetError(

@@ -9,16 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medqa.adapters import Adapter
+from medqa.adapters import Adapter, AdapterError
 from medqa.errors import UserError
 from medqa.question import Answer, Explanation
-from medqa.receipt import Said
+from medqa.receipt import Said, weights_sha256
 from medqa.settings import Settings
 
 if TYPE_CHECKING:
     from medqa.engine import Engine
 
 
+# Base models in memory at a time.
+MOST_BASES = 2
 # Up to so many parameters a model computes on one core: the page's threads sleep while they wait (see app.py), and to
 # wake a second one for each of hundreds of small products takes longer than it saves. medqa-nano scores one question in
 # 61 ms instead of 155, twelve in the same time; a model of 27 M gains from the second.
@@ -44,6 +46,21 @@ class Asked:
     def folder(self) -> Path | None:
         return self.adapter.folder if self.adapter else None
 
+    def check_adapter(self) -> None:
+        """What is asked on must be the adapter that answered. Raises AdapterError."""
+        if self.folder is None:
+            return
+        try:
+            weights = weights_sha256(self.folder)
+        except AdapterError as error:
+            gone = f"The adapter {self.adapter.name} is gone, so its answer can't be asked about any more."
+            raise AdapterError(gone) from error
+        if weights != self.weights:
+            raise AdapterError(
+                f"The adapter {self.adapter.name} has been replaced since this answer: its run went on. Press Answer "
+                "again, then go on."
+            )
+
 
 class Engines:
     """torch loads in here, not with the page: importing it takes longer than building the page."""
@@ -63,12 +80,14 @@ class Engines:
             return ready
         with self._lock:
             if base not in self._ready:
-                loaded = self._loaded(base)
-                # Two base models at most, as in `model.load`; the one asked for first goes.
-                while len(self._ready) >= 2:
-                    del self._ready[next(iter(self._ready))]
-                self._ready[base] = loaded
+                self._make_room()
+                self._ready[base] = self._loaded(base)
             return self._ready[base]
+
+    def _make_room(self) -> None:
+        """The host's own base model stays, as most visitors ask it; beside it there is one other at a time."""
+        while len(self._ready) >= MOST_BASES:
+            del self._ready[next(base for base in self._ready if base != self.settings.base_model)]
 
     def _loaded(self, base: str) -> Engine:
         import torch

@@ -203,7 +203,11 @@ def panel_of(settings: Settings, run_name: str | None, chosen: list[str], alread
         hidden = gr.update(visible=False)
         newest = gr.update(choices=names, value=_newest(settings))
         return [newest, "", "", "", gr.update(value=STOP, interactive=False), hidden, hidden, (names,)]
-    seen = look(run)
+    try:
+        seen = look(run)
+    except RunError:
+        # The next poll no longer finds it among the others.
+        return [gr.skip()] * 8
     progress = seen.progress
     running = progress.status == "running"
     stopping = running and seen.told_to_stop

@@ -11,6 +11,8 @@ from medqa.question import LETTERS, MAX_OPTIONS, Question, QuestionError
 from medqa.ui import views
 
 NOT_KNOWN = "not known"
+# Longer than the name of any subject: each mark of an answer keeps it.
+MAX_SUBJECT_CHARACTERS = 100
 # What key and subject were given for: the stem, and for a key the options too.
 Given = dict[str, tuple[str, ...]]
 
@@ -46,6 +48,8 @@ def options_shown(shown: int, key: str) -> list:
 
 def asked_question(stem: str, options: Sequence[str], key: str, subject: str | None) -> Question:
     """Raises QuestionError."""
+    if subject and len(subject) > MAX_SUBJECT_CHARACTERS:
+        raise QuestionError(f"The subject has {len(subject):,} characters, the limit is {MAX_SUBJECT_CHARACTERS}.")
     return Question(
         stem.strip(),
         tuple(option.strip() for option in options),

@@ -49,8 +49,12 @@ class Seen:
 
 
 def look(run: Run) -> Seen:
-    # A run deleted and made anew under the same name is another one.
-    reader = _reader(run.folder, (run.folder / "spec.json").stat().st_mtime_ns)
+    """Raises RunError for one that has just been deleted."""
+    try:
+        # A run deleted and made anew under the same name is another one.
+        reader = _reader(run.folder, (run.folder / "spec.json").stat().st_mtime_ns)
+    except FileNotFoundError as error:
+        raise RunError(f"The run {run.name} has been deleted.") from error
     # The lock is read first: a trainer that ends in between has then written its last event.
     alive = run.alive
     return Seen(reader, len(reader.read()), alive, bool(run.checkpoints()), run.has_adapter, run.stop_file.exists())

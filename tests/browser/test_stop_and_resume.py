@@ -13,7 +13,7 @@ from tests.browser.conftest import RUN_SECONDS
 
 pytestmark = pytest.mark.browser
 
-# Short steps, twelve an epoch, six epochs: long enough to be met in the middle, soon over.
+# Short steps, twelve an epoch, four epochs: long enough to be met in the middle, soon over.
 STEPS = {"batch_size": 4, "lora_rank": 4, "target_modules": "q_proj", "evaluations": 1}
 TOTAL = re.compile(r"step ([\d,]+) of ([\d,]+)")
 SECONDS_TO_NOTICE = 10
@@ -21,7 +21,7 @@ SECONDS_TO_NOTICE = 10
 
 @pytest.fixture
 def short_run(fine_tune, questions_file):
-    return lambda page, name, epochs=6: fine_tune(page, name, dataset=questions_file, epochs=epochs, **STEPS)
+    return lambda page, name, epochs=4: fine_tune(page, name, dataset=questions_file, epochs=epochs, **STEPS)
 
 
 def test_a_stopped_run_gives_an_adapter_and_goes_on_to_its_last_step(opened, page, short_run, until_finished):
@@ -86,7 +86,7 @@ def test_a_run_outlives_the_server_and_a_restarted_one_shows_it(opened, server, 
     watch.harmless += ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING"]
     watch.harmless += ["TypeError: network error", "TypeError: Failed to fetch", "Connection errored out."]
     opened(page)
-    name = short_run(page, "outlives-1", epochs=4)
+    name = short_run(page, "outlives-1")
     wait_for_step(page, 2)
     step, _ = steps(page)
     server.kill()

@@ -241,3 +241,10 @@ def test_a_cell_longer_than_any_question_is_not_taken_apart(monkeypatch):
     monkeypatch.setattr(upload.ast, "literal_eval", lambda text: pytest.fail("read for seconds"))
     cell = "[" + "1," * 20_000 + "b]"
     assert upload._unpacked(cell) == cell
+
+
+def test_a_csv_file_of_hundreds_of_columns_is_refused_before_its_lines_fill_the_memory(tmp_path):
+    path = tmp_path / "wide.csv"
+    path.write_text(",".join(f"column{i}" for i in range(101)) + "\nx\n")
+    with pytest.raises(DatasetError, match=r"^wide.csv has 101 columns, the limit is 100"):
+        upload.read_rows(path)

@@ -104,6 +104,12 @@ def test_a_paste_that_was_read_or_is_empty_stands_in_nobodys_way(text):
     question_fields.check_paste(text, text.strip() and text)
 
 
+def test_a_subject_is_no_place_for_a_text():
+    assert question_fields.asked_question("Which?", OPTIONS, NOT_KNOWN, "x" * 100).subject == "x" * 100
+    with pytest.raises(QuestionError, match="The subject has 101 characters, the limit is 100"):
+        question_fields.asked_question("Which?", OPTIONS, NOT_KNOWN, "x" * 101)
+
+
 def test_a_field_left_empty_is_told():
     with pytest.raises(QuestionError, match="Option B is empty"):
         question_fields.asked_question("Which?", ("Iron", " "), "A", None)

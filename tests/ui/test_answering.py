@@ -113,3 +113,17 @@ def test_what_comes_next_comes_also_when_the_model_could_not_be_loaded():
     came = []
     Engines(Settings(base_model="no-such-model", device="cpu"))._try(lambda: came.append(True))
     assert came == [True]
+
+
+def test_the_hosts_own_base_model_stays_ready_and_room_is_made_before_another_is_loaded(monkeypatch, loaded):
+    engines, ready_then = Engines(Settings(base_model="own", device="cpu")), []
+
+    def load(name, device):
+        ready_then.append([base for base in ("own", "second", "third") if engines.is_ready(base)])
+        return loaded
+
+    monkeypatch.setattr(model, "load", load)
+    for name in ("own", "second", "third"):
+        engines.of(name)
+    assert ready_then == [[], ["own"], ["own"]]
+    assert [engines.is_ready(name) for name in ("own", "second", "third")] == [True, False, True]

@@ -1,11 +1,13 @@
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
-from medqa.adapters import AdapterError
+from medqa.adapters import WEIGHTS, Adapter, AdapterError
 from medqa.probes import Cancelled
 from medqa.question import Answer, Explanation, Question
+from medqa.receipt import weights_sha256
 from medqa.ui.answering import Asked
 from medqa.ui.panels.panel import SECONDS_BETWEEN_NEWS, stages
 
@@ -91,3 +93,22 @@ def test_an_unexpected_error_is_raised_again_after_a_word_to_the_person():
     assert 'role="alert"' in html and not busy
     with pytest.raises(ZeroDivisionError):
         next(heard)
+
+
+def test_an_adapter_that_was_replaced_or_deleted_is_not_asked_about(tmp_path):
+    (tmp_path / WEIGHTS).write_bytes(b"old")
+    adapter = Adapter("mine", tmp_path, "medqa-nano", {})
+    asked = replace(ASKED, adapter=adapter, weights=weights_sha256(tmp_path))
+    assert list(stages(lambda asked, tell: "<p>found</p>", asked)) == [("<p>found</p>", False)]
+
+    def replaced_meanwhile(asked, tell):
+        (tmp_path / "new").write_bytes(b"newer")
+        (tmp_path / "new").replace(tmp_path / WEIGHTS)
+        return "<p>a difference between two adapters</p>"
+
+    for work in (replaced_meanwhile, lambda asked, tell: pytest.fail("asked")):
+        [(html, busy)] = stages(work, asked)
+        assert "The adapter mine has been replaced since this answer" in html and not busy
+    (tmp_path / WEIGHTS).unlink()
+    [(html, _)] = stages(lambda asked, tell: pytest.fail("asked"), asked)
+    assert "The adapter mine is gone" in html

@@ -1,12 +1,14 @@
+import shutil
 import threading
 from dataclasses import replace
 
+import gradio as gr
 import pytest
 
-from medqa.runs import EventWriter, Run
+from medqa.runs import EventWriter, Run, RunError
 from medqa.settings import Settings
 from medqa.spec import RunSpec
-from medqa.ui import charts, shown_run
+from medqa.ui import charts, fine_tune_tab, shown_run
 
 
 @pytest.fixture
@@ -60,3 +62,14 @@ def test_what_the_host_sees_of_folders_is_not_what_visitors_get(run, settings):
     EventWriter(run)("failed", reason="/srv/medqa/runs/quick-1 is full.")
     assert "/srv/medqa/runs/quick-1 is full." in shown_run.look(run).drawn([], settings).panel
     assert "/srv" not in shown_run.look(run).drawn([], replace(settings, public=True)).panel
+
+
+def test_a_run_that_has_just_been_deleted_is_said_to_be_and_its_panel_waits_for_the_next_poll(
+    run, settings, monkeypatch
+):
+    monkeypatch.setattr(fine_tune_tab.runs, "named", lambda *of: run)
+    monkeypatch.setattr(fine_tune_tab, "_run_names", lambda settings: [run.name])
+    shutil.rmtree(run.folder)
+    with pytest.raises(RunError, match="The run quick-1 has been deleted"):
+        shown_run.look(run)
+    assert fine_tune_tab.panel_of(settings, run.name, [], ()) == [gr.skip()] * 8

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from medqa.question import Answer, Explanation, Question
+from medqa.ui.answering import Asked
 from medqa.ui.panels import what_if
 
 LONG = "A 45-year-old man has a fever. " * 300
@@ -27,9 +28,7 @@ def test_the_receipt_tells_the_latest_comparison_also_when_it_was_explained():
         score=lambda question, adapter: Answer(question, (-0.2, -2.0), "a rule"),
         explain=lambda answer, adapter: iter([Explanation("Because.", ended=True)]),
     )
-    shown = SimpleNamespace(
-        answer=asked, folder=None, explanation=Explanation("", ended=True), probes={what_if.TITLE: ("An older one.",)}
-    )
+    shown = Asked(asked, None, Explanation("", ended=True), probes={what_if.TITLE: ("An older one.",)})
     engines = SimpleNamespace(of=lambda base: engine)
     list(what_if.explanation_pieces(engines, shown, "A man has fever. Why?", "Flu\nMalaria"))
     assert "Edited in the question: “woman” → “man”." in shown.probes[what_if.TITLE]
@@ -38,7 +37,7 @@ def test_the_receipt_tells_the_latest_comparison_also_when_it_was_explained():
 def test_a_question_that_was_not_edited_is_not_explained_a_second_time():
     asked = Answer(Question("A woman has fever. Why?", ("Flu", "Malaria")), (-0.2, -2.0), "a rule")
     engine = SimpleNamespace(score=lambda question, adapter: Answer(question, (-0.2, -2.0), "a rule"))
-    shown = SimpleNamespace(answer=asked, folder=None, probes={})
+    shown = Asked(asked, None, Explanation("", ended=True))
     engines = SimpleNamespace(of=lambda base: engine)
     *_, (comparison, written, _), _ = what_if.explanation_pieces(engines, shown, asked.question.stem, "Flu\nMalaria")
     assert "Nothing is edited yet" in comparison

@@ -121,7 +121,11 @@ def _told(fault: Exception) -> Iterator[tuple[str, bool]]:
 
 def _report(work: Work, asked: Asked, tell: Tell, values: Sequence[object], news: SimpleQueue) -> None:
     try:
-        news.put(("result", work(asked, tell, *values)))
+        asked.check_adapter()
+        html = work(asked, tell, *values)
+        # Replaced meanwhile, its influences would be differences between two adapters.
+        asked.check_adapter()
+        news.put(("result", html))
     except Cancelled:
         news.put(("result", ""))
     except Exception as fault:

@@ -9,7 +9,7 @@ from pathlib import Path
 import gradio as gr
 
 from medqa.errors import UserError
-from medqa.receipt import Receipt, ReceiptError, made_by, read, weights_sha256
+from medqa.receipt import Receipt, made_by, read
 from medqa.reproduce import adapter_here, base_here, reproduce
 from medqa.ui import receipt_view, views
 from medqa.ui.answering import Asked, Engines
@@ -58,24 +58,15 @@ def save(engines: Engines, suffix: str, shown: Asked | None) -> tuple:
         return views.error("There is no answer to keep. Ask a question first."), gr.skip()
     try:
         made = receipt_of(shown, engines)
-    except ReceiptError as error:
+    except UserError as error:
         return told_error(error, engines.settings), gr.skip()
     write: Callable[[Receipt], str] = Receipt.as_text if suffix == ".json" else receipt_view.page
     return "", file_of(write(made), "medqa-receipt", suffix)
 
 
 def receipt_of(shown: Asked, engines: Engines) -> Receipt:
-    """Raises ReceiptError when the adapter is no longer the one that gave the answer."""
-    if shown.folder:
-        try:
-            weights = weights_sha256(shown.folder)
-        except OSError:
-            raise ReceiptError(f"The adapter {shown.adapter.name} is gone, so nothing can be kept of it.") from None
-        if weights != shown.weights:
-            raise ReceiptError(
-                f"The adapter {shown.adapter.name} has been replaced since this answer: its run went on. Press Answer "
-                "again, then save."
-            )
+    """Raises AdapterError when the adapter is no longer the one that gave the answer, and ModelError."""
+    shown.check_adapter()
     made = made_by(engines.of(shown.answer.base), shown.adapter)
     date = shown.when.isoformat(timespec="seconds")
     answer = shown.answer

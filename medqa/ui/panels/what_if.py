@@ -135,6 +135,7 @@ def explanation_pieces(engines: Engines, shown: Asked | None, stem: str, options
         return
     yield views.note("Scoring …"), "", gr.update(visible=True)
     try:
+        shown.check_adapter()
         question = shown.answer.question
         engine = engines.of(shown.answer.base)
         result = what_if(engine, question, edited_question(question, stem, options), shown.folder)
