@@ -24,3 +24,13 @@ def test_the_same_text_saved_again_is_as_new_as_its_last_saving(folder):
     file = Path(downloads.file_of("text", "receipt", ".json"))
     os.utime(file, (time.time() - downloads.KEPT_SECONDS - 1,) * 2)
     assert Path(downloads.file_of("text", "receipt", ".json")).read_text() == "text"
+
+
+def test_the_oldest_make_room_where_many_are_saved(folder, monkeypatch):
+    monkeypatch.setattr(downloads, "MOST_BYTES", 10)
+    first, second = (Path(downloads.file_of(text, "run", ".json")) for text in ("1" * 5, "2" * 5))
+    os.utime(first, (time.time() - 60,) * 2)
+    third = Path(downloads.file_of("3" * 5, "run", ".json"))
+    assert set(folder.iterdir()) == {second, third}
+    whole = Path(downloads.file_of("4" * 50, "run", ".json"))
+    assert set(folder.iterdir()) == {whole}
