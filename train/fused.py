@@ -193,7 +193,8 @@ def _lora_forward(module: LoraLinear, adapter: str, usual, x: Tensor) -> Tensor:
     base, a, b = module.base_layer, module.lora_A[adapter].weight, module.lora_B[adapter].weight
     dropout = module.lora_dropout[adapter]
     share = dropout.p if isinstance(dropout, nn.Dropout) and dropout.training else 0.0
-    return _Lora.apply(x, base.weight, base.bias, a, b, module.scaling[adapter], share)
+    # On a GPU autocast has layer norms give float32.
+    return _Lora.apply(x.to(base.weight.dtype), base.weight, base.bias, a, b, module.scaling[adapter], share)
 
 
 def _norm_forward(module: nn.Module, x: Tensor) -> Tensor:

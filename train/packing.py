@@ -47,6 +47,9 @@ def _step(rows: int) -> int:
 def kernel_runs(model: PreTrainedModel) -> bool:
     """Whether this GPU has flash attention for the model's heads and number format; an older one has not."""
     config = model.config
+    # Others are not packed, and have these numbers under other names.
+    if config.model_type not in MODEL_TYPES:
+        return False
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     options = {"dtype": model.dtype, "device": model.device}
     query = torch.zeros(2, config.num_attention_heads, width, requires_grad=True, **options)

@@ -193,6 +193,19 @@ def test_the_last_layer_goes_on_with_labelled_tokens_alone(with_lora, batch):
         torch.testing.assert_close(gradients[name], gradient, rtol=1e-3, atol=1e-4 * gradient.abs().max().item())
 
 
+def test_lora_takes_the_float32_that_autocast_makes_of_a_layer_norm(with_lora):
+    from train.fused import fuse
+
+    model = with_lora().to(torch.bfloat16)
+    fuse(model)
+    layer = model.get_base_model().get_decoder().layers[0].self_attn.q_proj
+    with torch.autocast("cpu", torch.bfloat16):
+        given = torch.randn(2, 3, layer.in_features, requires_grad=True)
+        made = layer(given)
+    made.float().sum().backward()
+    assert (made.dtype, given.grad.dtype) == (torch.bfloat16, torch.float32)
+
+
 def test_no_labels_at_all_cost_nothing(monkeypatch):
     from train.fused import LabelLoss
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -107,6 +109,14 @@ def test_a_model_that_is_not_known_to_be_able_to_is_left_as_it_is(tiny_base, cpu
         assert not packing.use(base, 256, 7)
         assert base.config._attn_implementation == before
         setattr(base.config, name, usual)
+
+
+def test_a_model_that_is_never_packed_is_not_asked_for_numbers_it_may_not_have():
+    from transformers import GPT2Config
+
+    from train import packing
+
+    assert not packing.kernel_runs(SimpleNamespace(config=GPT2Config()))
 
 
 def test_without_flash_attention_nothing_is_packed(model):
