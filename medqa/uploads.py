@@ -57,19 +57,25 @@ def keep(source: Path, settings: Settings, cop_base: int | None = None, most_que
     """
     try:
         _check_size(source, settings)
-        if most_questions is not None and most_rows(source) > LINES_A_ROW * most_questions:
-            raise _too_many(source, "far more", most_questions)
-        if most_questions is not None and most_rows(source) > MOST_LINES:
-            raise UploadError(
-                f"{source.name} has more than {MOST_LINES:,} lines, which would keep everybody else here waiting. "
-                "Upload fewer rows, of JSON each on one line."
-            )
+        if most_questions is not None:
+            _check_lines(source, most_questions)
         train, held_out = load_parts(source, cop_base)
         if most_questions is not None and len(train.questions) > most_questions:
             raise _too_many(source, f"{len(train.questions):,}", most_questions)
         return Upload(_copy(source, settings), train, held_out)
     except OSError as error:
         raise UploadError(f"{source.name} can't be kept on the server: {error.strerror}.") from error
+
+
+def _check_lines(source: Path, most_questions: int) -> None:
+    lines = most_rows(source)
+    if lines > LINES_A_ROW * most_questions:
+        raise _too_many(source, "far more", most_questions)
+    if lines > MOST_LINES:
+        raise UploadError(
+            f"{source.name} has more than {MOST_LINES:,} lines, which would keep everybody else here waiting. "
+            "Upload fewer rows, of JSON each on one line."
+        )
 
 
 def _too_many(source: Path, had: str, most: int) -> UploadError:
@@ -131,8 +137,8 @@ def _forget_unneeded(room: int, settings: Settings) -> None:
     First those that no run was made from, then those of visitors' runs that have ended: such a run keeps its adapter
     and can't be resumed. Never those of the host's runs and of those going on.
     """
-    kept_for_resuming, needed = _needed(settings)
-    in_turn = sorted(kept(settings), key=lambda path: (str(path) in kept_for_resuming, path.stat().st_mtime))
+    of_ended_runs, needed = _needed(settings)
+    in_turn = sorted(kept(settings), key=lambda path: (str(path) in of_ended_runs, path.stat().st_mtime))
     taken = sum(path.stat().st_size for path in in_turn)
     for path in in_turn:
         if taken <= room:

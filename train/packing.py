@@ -31,13 +31,17 @@ LEAST_FILLING = 256
 
 def use(model: PreTrainedModel, longest: int, rows: int) -> bool:
     """Whether the model can go over so many packed rows, none longer than `longest`; from now on it can, if so."""
-    kinds = set(getattr(model.config, "layer_types", None) or ())
-    if model.config.model_type not in MODEL_TYPES or kinds != {"full_attention"}:
+    if not _takes_packed_rows(model):
         return False
     ALL_ATTENTION_FUNCTIONS.register(NAME, partial(rows_apart, longest=max(longest, _step(rows))))
     ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, sdpa_mask)
     model.set_attn_implementation(NAME)
     return True
+
+
+def _takes_packed_rows(model: PreTrainedModel) -> bool:
+    kinds = set(getattr(model.config, "layer_types", None) or ())
+    return model.config.model_type in MODEL_TYPES and kinds == {"full_attention"}
 
 
 def _step(rows: int) -> int:
@@ -46,10 +50,10 @@ def _step(rows: int) -> int:
 
 def kernel_runs(model: PreTrainedModel) -> bool:
     """Whether this GPU has flash attention for the model's heads and number format; an older one has not."""
-    config = model.config
-    # Others are not packed, and have these numbers under other names.
-    if config.model_type not in MODEL_TYPES:
+    # Others may have the numbers that follow under other names.
+    if not _takes_packed_rows(model):
         return False
+    config = model.config
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     options = {"dtype": model.dtype, "device": model.device}
     query = torch.zeros(2, config.num_attention_heads, width, requires_grad=True, **options)

@@ -194,9 +194,9 @@ def panel_of(settings: Settings, run_name: str | None, chosen: list[str], alread
     The choice of runs is part of it: a run started in another browser turns up here too. It is sent only when it has
     changed, because that closes an open list.
     """
-    names = _run_names(settings)
+    found = {run.name: run for run in runs.all_runs(settings.runs)}
+    names, run = list(found), found.get(run_name)
     choices = gr.skip() if already and already[0] == names else gr.update(choices=names)
-    run = runs.named(settings.runs, run_name) if run_name in names else None
     if run is None:
         if already == (names,):
             return [gr.skip()] * 8

@@ -33,9 +33,9 @@ def listed(settings: Settings) -> tuple:
     for run in runs.all_runs(settings.runs):
         try:
             run.spec  # noqa: B018 - a run whose spec can't be read is left out of the table
+            rows.append((run, look(run).progress))
         except RunError:
             continue
-        rows.append((run, look(run).progress))
     return run_views.runs_table(rows), gr.update(choices=[run.name for run, _ in rows])
 
 

@@ -67,8 +67,7 @@ def test_what_the_host_sees_of_folders_is_not_what_visitors_get(run, settings):
 def test_a_run_that_has_just_been_deleted_is_said_to_be_and_its_panel_waits_for_the_next_poll(
     run, settings, monkeypatch
 ):
-    monkeypatch.setattr(fine_tune_tab.runs, "named", lambda *of: run)
-    monkeypatch.setattr(fine_tune_tab, "_run_names", lambda settings: [run.name])
+    monkeypatch.setattr(fine_tune_tab.runs, "all_runs", lambda folder: [run])
     shutil.rmtree(run.folder)
     with pytest.raises(RunError, match="The run quick-1 has been deleted"):
         shown_run.look(run)
